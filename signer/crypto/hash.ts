@@ -1,0 +1,28 @@
+/** The hashes that Bitcoin and Lightning sign. */
+
+import { ripemd160 } from '@noble/hashes/legacy.js';
+import { sha256 } from '@noble/hashes/sha2.js';
+import { utf8 } from '../../proto/bytes.ts';
+
+/** SHA-256 of several pieces in a row. */
+export function sha256Of(...pieces: readonly (Uint8Array | string)[]): Uint8Array {
+  const hash = sha256.create();
+  for (const piece of pieces) hash.update(typeof piece === 'string' ? utf8(piece) : piece);
+  return hash.digest();
+}
+
+/** SHA-256 twice. */
+export function sha256d(...pieces: readonly (Uint8Array | string)[]): Uint8Array {
+  return sha256(sha256Of(...pieces));
+}
+
+/** BIP 340's tagged hash; a tag made of several pieces is their concatenation. */
+export function taggedHash(tag: readonly (Uint8Array | string)[], ...pieces: readonly Uint8Array[]): Uint8Array {
+  const tagHash = sha256Of(...tag);
+  return sha256Of(tagHash, tagHash, ...pieces);
+}
+
+/** RIPEMD-160 of SHA-256: Bitcoin's key hashes and BIP 32's fingerprints. */
+export function hash160(bytes: Uint8Array): Uint8Array {
+  return ripemd160(sha256(bytes));
+}

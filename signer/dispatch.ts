@@ -1,0 +1,140 @@
+/**
+ * The signer's one entrance: a request of a client in, exactly one answer out. Decode, check the client's capability,
+ * ask the policy, run the handler; whatever is thrown on the way becomes an answer here and nowhere else.
+ */
+
+import type { Answer, ClientIdentity } from '../proto/answer.ts';
+import { toHex } from '../proto/bytes.ts';
+import {
+  type Call,
+  calls,
+  capabilities,
+  hsmdName,
+  initReplyFailure,
+  type ReplyOf,
+  type Request,
+} from '../proto/hsmd/calls.ts';
+import { toWirestring, WireError } from '../proto/hsmd/codec.ts';
+import { callOf, decodeRequest, encodeMessage, encodeReply } from '../proto/hsmd/message.ts';
+import { BadRequest, type Context, type Handler, type Handlers } from './context.ts';
+import type { Secp } from './crypto/secp.ts';
+import { channelHandlers } from './handlers/channel.ts';
+import { commitmentHandlers } from './handlers/commitment.ts';
+import { messageHandlers } from './handlers/messages.ts';
+import { nodeHandlers } from './handlers/node.ts';
+import { sweepHandlers } from './handlers/sweep.ts';
+import { walletHandlers } from './handlers/wallet.ts';
+import { HsmSecretError } from './keys/hsm_secret.ts';
+import { DeviceError, Refusal } from './refusal.ts';
+import { initReply, type Preinit, type SecretSource, type Started, start } from './startup.ts';
+
+/** Calls answered here, since they come before the keys or are about the signer itself. */
+type SignerCall = 'init' | 'devPreinit' | 'clientHsmfd' | 'devMemleak';
+
+const handlers: Handlers<Exclude<Call, SignerCall>> = {
+  ...nodeHandlers,
+  ...channelHandlers,
+  ...commitmentHandlers,
+  ...sweepHandlers,
+  ...walletHandlers,
+  ...messageHandlers,
+};
+
+/**
+ * Decides on a request before its handler runs, and may decide on the reply: `sign` computes what lightning_hsmd would
+ * answer. Throws `Refusal` to refuse.
+ */
+export type Policy = (context: Context, request: Request, sign: () => Uint8Array) => Uint8Array | Promise<Uint8Array>;
+
+/** Signs whatever it is asked to, as lightning_hsmd does. */
+export const noPolicy: Policy = (_context, _request, sign) => sign();
+
+export interface SignerParts {
+  readonly secp: Secp;
+  readonly secret: SecretSource;
+  readonly policy: Policy;
+}
+
+const noPreinit: Preinit = { failPreapprove: false, noPreapproveCheck: false };
+
+export class Signer {
+  readonly #parts: SignerParts;
+  #preinit = noPreinit;
+  #started: Started | undefined;
+
+  constructor(parts: SignerParts) {
+    this.#parts = parts;
+  }
+
+  /** The node's id, 33 bytes, once `init` was answered. */
+  get nodeId(): Uint8Array | undefined {
+    return this.#started?.keys.node.point;
+  }
+
+  /** Answers one request. Never rejects. */
+  async handle(client: ClientIdentity, bytes: Uint8Array): Promise<Answer> {
+    try {
+      const name = callOf(bytes);
+      if (name !== undefined && (client.capabilities & capabilities[calls[name].needs]) === 0n)
+        throw new BadRequest(`this client may not ask ${hsmdName(name)}: it lacks the capability ${calls[name].needs}`);
+      const request = decodeRequest(bytes, this.#parts.secp);
+      const reply = await this.#answer(client, request);
+      return reply === undefined ? { kind: 'silent' } : { kind: 'reply', bytes: reply };
+    } catch (error: unknown) {
+      return answerTo(error);
+    }
+  }
+
+  async #answer(client: ClientIdentity, request: Request): Promise<Uint8Array | undefined> {
+    switch (request.call) {
+      case 'devPreinit':
+        this.#preinit = {
+          failPreapprove: request.fields.tlvs.failPreapprove ?? this.#preinit.failPreapprove,
+          noPreapproveCheck: request.fields.tlvs.noPreapproveCheck ?? this.#preinit.noPreapproveCheck,
+        };
+        return undefined;
+      case 'init': {
+        const { secp, secret } = this.#parts;
+        this.#started = await start(secp, secret, request.fields);
+        return encodeReply('init', initReply(this.#started, request.fields.bip32PubVersion, this.#preinit));
+      }
+      case 'clientHsmfd':
+        if (!this.#parts.secp.isPoint(request.fields.peerId))
+          throw new BadRequest(`node id ${toHex(request.fields.peerId)} is no point`);
+        return encodeReply('clientHsmfd', {});
+      case 'devMemleak':
+        return encodeReply('devMemleak', { leak: false });
+      default:
+        return this.#sign(client, request);
+    }
+  }
+
+  #sign(
+    client: ClientIdentity,
+    request: Request & { readonly call: Exclude<Call, SignerCall> },
+  ): Uint8Array | Promise<Uint8Array> {
+    if (this.#started === undefined) throw new BadRequest(`expected init before ${hsmdName(request.call)}`);
+    const { secp, policy } = this.#parts;
+    const { keys, version } = this.#started;
+    const context: Context = { secp, keys, client, version, failPreapprove: this.#preinit.failPreapprove };
+    // One request's fields go to the handler of the same call; TypeScript cannot follow the pairing through the union.
+    const handler = handlers[request.call] as Handler<typeof request.call>;
+    return policy(context, request, () =>
+      encodeReply(request.call, handler(context, request.fields as never) as ReplyOf<typeof request.call>),
+    );
+  }
+}
+
+function answerTo(error: unknown): Answer {
+  if (error instanceof HsmSecretError) {
+    const failure = { code: error.code, message: toWirestring(error.message) };
+    return { kind: 'reply', bytes: encodeMessage(initReplyFailure, failure) };
+  }
+  if (error instanceof WireError || error instanceof BadRequest) return { kind: 'malformed', message: error.message };
+  if (error instanceof Refusal) return { kind: 'refused', tag: error.tag, message: error.message };
+  if (error instanceof DeviceError) return { kind: 'unavailable', message: error.message };
+  return {
+    kind: 'unavailable',
+    message: `the signer failed: ${error instanceof Error ? error.message : 'unknown error'}`,
+  };
+}

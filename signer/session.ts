@@ -1,0 +1,161 @@
+/**
+ * The signer's end of the link to a host, as a state machine over a stream of messages, whatever carries it: says
+ * hello, has each request carried out once, in order within its lane, and answers it on whichever stream is there. It
+ * outlives its streams: what was carried out while the link was down is answered when the host asks again.
+ */
+
+import type { Answer, ClientIdentity } from '../proto/answer.ts';
+import { equalBytes, toHex } from '../proto/bytes.ts';
+import type { Clock } from '../proto/clock.ts';
+import type { Client, Request, ToSigner, Welcome } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
+import { Pulse } from '../proto/heartbeat.ts';
+import { calls } from '../proto/hsmd/calls.ts';
+import { messageType } from '../proto/hsmd/message.ts';
+import { answerToWire, brief, type FromSignerInit, linkProtocol } from '../proto/link.ts';
+import { errorText, type Log } from '../proto/log.ts';
+import { AnswerCache } from './answer_cache.ts';
+
+/** What carries requests out: one answer each, never a rejection for anything foreseen. */
+export interface RequestHandler {
+  handle(client: ClientIdentity, bytes: Uint8Array, signal: AbortSignal): Promise<Answer>;
+}
+
+export interface SessionOptions {
+  readonly signer: RequestHandler;
+  /** 16 random bytes, chosen when the signer starts. */
+  readonly id: Uint8Array;
+  /** What this signer calls itself, for people. */
+  readonly name: string;
+  /** Its software and version, for people. */
+  readonly software: string;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Aborts what is being carried out: the signer stops for good. */
+  readonly signal: AbortSignal;
+}
+
+/** A stream to the host: what comes, ending or throwing when it is over, and how to send. */
+export interface Link {
+  readonly received: AsyncIterable<ToSigner>;
+  send(message: FromSignerInit): void;
+  /** Gives the stream up: the other side has fallen silent. */
+  abandon(reason: string): void;
+}
+
+/** All that a signer standing by may be asked. */
+const start: ReadonlySet<number | undefined> = new Set([calls.init.request.number, calls.devPreinit.request.number]);
+
+export class Session {
+  readonly #options: SessionOptions;
+  readonly #cache = new AnswerCache();
+  /** The end of the last request of each lane that is still busy. */
+  readonly #lanes = new Map<bigint, Promise<unknown>>();
+  #boot: Uint8Array | undefined;
+  #active = false;
+  #lease = 0n;
+
+  constructor(options: SessionOptions) {
+    this.#options = options;
+  }
+
+  /** Whether the host asks this signer, as far as it said last, and under which fencing number. */
+  get standing(): { readonly active: boolean; readonly lease: bigint } {
+    return { active: this.#active, lease: this.#lease };
+  }
+
+  /**
+   * Serves a stream until it is over; returns the host's goodbye, undefined where there was none. Throws what the
+   * stream throws, and where the host says something it must not.
+   */
+  async run(link: Link, onWelcome: () => void): Promise<string | undefined> {
+    const { id, name, software } = this.#options;
+    link.send({ message: { case: 'hello', value: { protocol: linkProtocol, session: id, name, software } } });
+    let pulse: Pulse | undefined;
+    try {
+      for await (const { message } of link.received) {
+        pulse?.heard();
+        if (message.case === 'goodbye') return brief(message.value.reason);
+        if (message.case === 'welcome') {
+          this.#welcome(message.value);
+          pulse = this.#pulse(link, message.value);
+          onWelcome();
+        } else if (message.case === 'heartbeat') pulse?.receive(message.value);
+        else if (message.case === 'promote') this.#promote(message.value.lease);
+        else if (message.case === 'request') {
+          if (pulse === undefined) throw new Error('expected a welcome before the first request');
+          this.#answer(link, message.value);
+        }
+      }
+      return undefined;
+    } finally {
+      pulse?.[Symbol.dispose]();
+      this.#active = false;
+    }
+  }
+
+  #pulse(link: Link, { heartbeatMs }: Welcome): Pulse {
+    return new Pulse({
+      clock: this.#options.clock,
+      everyMs: Math.max(heartbeatMs, 100),
+      send: (value) => link.send({ message: { case: 'heartbeat', value } }),
+      lost: () => link.abandon('the host has fallen silent'),
+    });
+  }
+
+  #welcome({ protocol, boot, node, lease, active }: Welcome): void {
+    if (protocol !== linkProtocol)
+      throw new Error(`expected protocol ${linkProtocol} of the host, got ${protocol}: update the older side`);
+    if (this.#boot === undefined || !equalBytes(boot, this.#boot)) {
+      this.#boot = boot;
+      this.#cache.clear();
+      this.#lanes.clear();
+    }
+    this.#options.log('info', 'attached', { node: brief(node), boot: toHex(boot.subarray(0, 4)), active, lease });
+    this.#active = active;
+    this.#lease = lease;
+  }
+
+  #promote(lease: bigint): void {
+    if (lease <= this.#lease) {
+      this.#options.log('error', 'promotion with a fencing number that is not higher', { lease, known: this.#lease });
+      return;
+    }
+    this.#options.log('info', 'promoted to active signer', { lease });
+    this.#active = true;
+    this.#lease = lease;
+  }
+
+  #answer(link: Link, request: Request): void {
+    this.#cache.forgetBelow(request.settledBelow);
+    const answer = this.#cache.get(request.id, request.message) ?? this.#carryOut(request);
+    answer.then((value) => link.send({ message: { case: 'answer', value: answerToWire(request.id, value) } }));
+  }
+
+  /** Has a request carried out behind the earlier ones of its lane, and keeps the answer in case it is asked again. */
+  #carryOut({ id, lane, client, message }: Request): Promise<Answer> {
+    const { signer, signal, log } = this.#options;
+    if (!this.#active && !start.has(messageType(message)))
+      return Promise.resolve({ kind: 'unavailable', message: 'this signer stands by' });
+    const run = () => signer.handle(identity(client), message, signal);
+    const before = this.#lanes.get(lane);
+    const answer = (before === undefined ? run() : before.then(run)).catch((error: unknown): Answer => {
+      log('error', 'request failed in the signer', {
+        request: id,
+        type: messageType(message),
+        error: errorText(error),
+      });
+      return { kind: 'unavailable', message: 'the signer failed' };
+    });
+    this.#lanes.set(lane, answer);
+    this.#cache.put(id, message, answer);
+    void answer.then(() => {
+      if (this.#lanes.get(lane) === answer) this.#lanes.delete(lane);
+    });
+    return answer;
+  }
+}
+
+function identity(client: Client | undefined): ClientIdentity {
+  // Without an identity there is nothing it may ask.
+  return client ?? { nodeId: new Uint8Array(33), dbid: 0n, capabilities: 0n };
+}

@@ -1,0 +1,95 @@
+/**
+ * What the signer remembers of one channel: how it was set up, its fundings, the commitments accepted on both sides, and
+ * whether a close was signed. Values are immutable; `transitions.ts` makes the next one.
+ *
+ * Invariants, kept by the transitions:
+ * - local.revokedThrough < the number of every commitment in local.accepted; the same for remote.
+ * - every number in `accepted` has a content for each funding that was live when it was accepted.
+ * - once `closing` is set, local.revokedThrough and the highest local number no longer change.
+ */
+
+import type { RequestOf } from '../../proto/hsmd/calls.ts';
+import type { Htlc } from '../../proto/hsmd/fields.ts';
+import type { Side } from '../lightning/channel.ts';
+
+/** `txid:vout` of a funding output, the txid in internal byte order and hex. */
+export type Outpoint = string;
+
+/** An output that the channel's commitments spend: the first, and each splice's or RBF's. */
+export interface FundingState {
+  readonly outpoint: Outpoint;
+  /** Satoshi. */
+  readonly value: bigint;
+  readonly remotePubkey: Uint8Array;
+  /** What we own of it before any commitment, less what we own of the first funding: satoshi, negative for a splice-out. */
+  readonly ourShift: bigint;
+}
+
+/** What one accepted commitment says, for one funding. */
+export interface ContentState {
+  readonly txid: Uint8Array;
+  /** Satoshi, undefined where there is no such output. */
+  readonly toLocal: bigint | undefined;
+  readonly toRemote: bigint | undefined;
+  /** The untrimmed ones. */
+  readonly htlcs: readonly Htlc[];
+  /** Satoshi per 1000 weight. */
+  readonly feerate: number;
+  /** Satoshi: what the opener pays at that feerate, anchors included. */
+  readonly openerPays: bigint;
+  /** Satoshi of fee beyond that: trimmed HTLCs, balances below dust. */
+  readonly trimmed: bigint;
+}
+
+/** One commitment number of one side. */
+export interface AcceptedCommitment {
+  readonly number: bigint;
+  /** The per-commitment point: the peer's as it came, ours undefined (it follows from the number). */
+  readonly point: Uint8Array | undefined;
+  readonly contents: ReadonlyMap<Outpoint, ContentState>;
+}
+
+export interface SideState {
+  /** Not yet revoked, in order of their numbers; at most three. */
+  readonly accepted: readonly AcceptedCommitment[];
+  /** Every number up to this one is revoked; -1 where none is. */
+  readonly revokedThrough: bigint;
+  /** What was settled by HTLCs that left this side's commitments, by payment hash (hex), msat. */
+  readonly settled: ReadonlyMap<string, Settled>;
+}
+
+/** Msat paid with a preimage for one hash: out of the channel by us, into it by the peer. */
+export interface Settled {
+  readonly out: bigint;
+  readonly in: bigint;
+}
+
+export type Setup = RequestOf<'setupChannel'>;
+
+export interface ChannelState {
+  /** Hex of the peer's node id. */
+  readonly peer: string;
+  readonly dbid: bigint;
+  readonly setup: Setup | undefined;
+  /** What we must own in commitment 0 of the first funding, satoshi. */
+  readonly ourInitial: bigint;
+  readonly fundings: readonly FundingState[];
+  readonly sides: { readonly [S in Side]: SideState };
+  readonly closing:
+    | { readonly kind: 'mutual'; readonly txids: readonly string[] }
+    | { readonly kind: 'unilateral' }
+    | undefined;
+}
+
+const untouched: SideState = { accepted: [], revokedThrough: -1n, settled: new Map() };
+
+/** A channel that new_channel just announced. */
+export function freshChannel(peer: string, dbid: bigint): ChannelState {
+  const sides = { local: untouched, remote: untouched };
+  return { peer, dbid, setup: undefined, ourInitial: 0n, fundings: [], sides, closing: undefined };
+}
+
+/** The highest number accepted on a side; -1 before the first. */
+export function highest({ accepted, revokedThrough }: SideState): bigint {
+  return accepted.at(-1)?.number ?? revokedThrough;
+}
