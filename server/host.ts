@@ -1,0 +1,131 @@
+/**
+ * The host: shims connect to it on unix sockets, signers and operators over gRPC. It knows which node each belongs to,
+ * and has a relay for each of them.
+ */
+
+import { once, setMaxListeners } from 'node:events';
+import type { Server, Socket } from 'node:net';
+import type { ClientIdentity } from '../proto/answer.ts';
+import type { Clock } from '../proto/clock.ts';
+import type { Entropy } from '../proto/entropy.ts';
+import { Hsm, Node } from '../proto/gen/greenlight/greenlight_pb.ts';
+import { Host as HostService } from '../proto/gen/keyhold/v1/host_pb.ts';
+import { SignerLink } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
+import { GrpcServer, StatusError, type TlsIdentity } from '../proto/grpc.ts';
+import type { Call } from '../proto/hsmd/calls.ts';
+import { errorText, type Log, withFields } from '../proto/log.ts';
+import { isNodeName } from './certificate_name.ts';
+import { greenlightHsm, greenlightNode } from './greenlight.ts';
+import { hostStatus } from './host_status.ts';
+import { HostedNode } from './hosted_node.ts';
+import { patienceFor } from './refusal.ts';
+import { Relay, relayDefaults } from './relay.ts';
+import { ShimConnection } from './shim/connection.ts';
+import { listenForShims } from './shim_socket.ts';
+import { signerLink } from './signer_link.ts';
+
+export interface HostOptions {
+  /** Where shims connect. Which node one is for, it says itself. */
+  readonly sockets: readonly string[];
+  /** Where signers connect: `host:port`, port 0 for any. */
+  readonly listen: string;
+  readonly identity: TlsIdentity;
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  /** The only nodes to serve; undefined: whichever come. */
+  readonly nodes?: readonly string[];
+  /** How often signers get a heartbeat, in milliseconds; 15,000 if not given. */
+  readonly heartbeatMs?: number;
+  /** See `RelayOptions`; the table of refusals and three seconds if not given. */
+  readonly patienceFor?: (call: Call, client: ClientIdentity) => number | undefined;
+  readonly takeoverMs?: number;
+  readonly retryMs?: number;
+  readonly remindMs?: number;
+}
+
+export class Host {
+  /** 16 bytes, new for each host that starts. */
+  readonly boot: Uint8Array;
+  readonly #options: HostOptions;
+  readonly #nodes = new Map<string, HostedNode>();
+  readonly #grpc: GrpcServer;
+  readonly #sockets: Server[] = [];
+  readonly #serving = new Set<Promise<void>>();
+  readonly #stopping = new AbortController();
+  #port = 0;
+
+  private constructor(options: HostOptions) {
+    const { entropy, clock, log } = options;
+    this.#options = options;
+    this.boot = entropy(16);
+    setMaxListeners(0, this.#stopping.signal); // each shim's connection listens
+    const relayOf = (name: string) => this.node(name).relay;
+    this.#grpc = new GrpcServer(log);
+    const heartbeatMs = options.heartbeatMs ?? 15_000;
+    this.#grpc.addService(SignerLink, signerLink({ relayOf, boot: this.boot, heartbeatMs, clock, log }));
+    this.#grpc.addService(HostService, hostStatus(this.#nodes, this.boot, clock));
+    this.#grpc.addService(Node, greenlightNode({ relayOf, entropy }));
+    this.#grpc.addService(Hsm, greenlightHsm({ relayOf, entropy }));
+  }
+
+  /** Starts listening. Throws where an address or a path is taken. */
+  static async open(options: HostOptions): Promise<Host> {
+    const host = new Host(options);
+    try {
+      host.#port = await host.#grpc.listen(options.listen, options.identity);
+      for (const path of options.sockets) {
+        host.#sockets.push(await listenForShims(path, (socket) => host.#accept(socket)));
+        options.log('info', 'waiting for shims', { path });
+      }
+      options.log('info', 'waiting for signers', { address: options.listen, port: host.#port });
+      return host;
+    } catch (error: unknown) {
+      await host[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  /** The port that signers connect to. */
+  get port(): number {
+    return this.#port;
+  }
+
+  /** A node by its name, made where there is none yet. Throws `StatusError` for one that this host does not serve. */
+  node(name: string): HostedNode {
+    const known = this.#nodes.get(name);
+    if (known !== undefined) return known;
+    if (!isNodeName(name) || this.#options.nodes?.includes(name) === false)
+      throw new StatusError('NOT_FOUND', `this host does not serve a node "${name}"`);
+    const log = withFields(this.#options.log, { node: name });
+    const relay = new Relay({ patienceFor, ...relayDefaults, ...this.#options, log });
+    const node = new HostedNode({ name, relay, entropy: this.#options.entropy, log });
+    this.#nodes.set(name, node);
+    return node;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#stopping.abort();
+    for (const { relay } of this.#nodes.values()) relay[Symbol.dispose]();
+    await this.#grpc[Symbol.asyncDispose]();
+    for (const server of this.#sockets.splice(0)) {
+      server.close();
+      await once(server, 'close');
+    }
+    await Promise.all(this.#serving);
+  }
+
+  #accept(socket: Socket): void {
+    const served = this.#serve(socket).catch((error: unknown) => {
+      socket.destroy();
+      this.#options.log('error', 'a shim was turned away', { problem: errorText(error) });
+    });
+    this.#serving.add(served);
+    void served.then(() => this.#serving.delete(served));
+  }
+
+  async #serve(socket: Socket): Promise<void> {
+    const shim = await ShimConnection.open(socket, this.#stopping.signal);
+    if (shim !== undefined) await this.node(shim.hello.node).serve(shim);
+  }
+}

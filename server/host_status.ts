@@ -1,0 +1,77 @@
+// keyhold.v1.Host: what a host tells about its nodes, to their signers and to operators.
+
+import type { MessageInitShape } from '@bufbuild/protobuf';
+import type { Clock } from '../proto/clock.ts';
+import { type Host, type NodeStatusSchema, SignerState } from '../proto/gen/keyhold/v1/host_pb.ts';
+import { type Implementation, StatusError } from '../proto/grpc.ts';
+import { hsmdName } from '../proto/hsmd/calls.ts';
+import { nodeOf, operatorName } from './certificate_name.ts';
+import type { HostedNode } from './hosted_node.ts';
+
+type NodeStatusInit = MessageInitShape<typeof NodeStatusSchema>;
+
+function shimStatus({ attached }: HostedNode): NodeStatusInit['shim'] {
+  if (attached === undefined) return undefined;
+  const { developer, lightningd } = attached.shim.hello;
+  const connections = attached.run
+    .conns()
+    .map(({ number, client: { dbid, capabilities } }) => ({ number, dbid, capabilities }));
+  return { developer, lightningdVersion: lightningd, connections };
+}
+
+/** How one node is. */
+export function nodeStatus(node: HostedNode, clock: Clock): NodeStatusInit {
+  const { relay, name } = node;
+  const since = (moment: number) => BigInt(Math.max(0, Math.trunc(clock.now() - moment)));
+  const { replied, refused, malformed, unavailable, local } = relay.counts;
+  const shim = shimStatus(node);
+  return {
+    name,
+    ...(shim !== undefined && { shim }),
+    waiting: relay.waiting().map(({ request, holder }) => ({
+      id: request.id,
+      call: hsmdName(request.call),
+      dbid: request.lane.client.dbid,
+      ageMs: since(request.since),
+      offered: holder !== undefined,
+    })),
+    signers: relay.signers.list().map(({ port, since: attachedAt, active }) => ({
+      name: port.name,
+      software: port.software,
+      state: active ? SignerState.ACTIVE : SignerState.STANDBY,
+      roundTripUs: port.roundTripUs,
+      attachedMs: since(attachedAt),
+    })),
+    counts: {
+      replied: BigInt(replied),
+      refused: BigInt(refused),
+      malformed: BigInt(malformed),
+      unavailable: BigInt(unavailable),
+      local: BigInt(local),
+    },
+    lease: relay.signers.lease,
+  };
+}
+
+/** The service; `nodes` are those of the host by name. */
+export function hostStatus(
+  nodes: ReadonlyMap<string, HostedNode>,
+  boot: Uint8Array,
+  clock: Clock,
+): Implementation<typeof Host> {
+  return {
+    status: async (request, { commonName }) => {
+      const own = nodeOf(commonName);
+      const operator = commonName === operatorName;
+      if (own === undefined && !operator)
+        throw new StatusError('PERMISSION_DENIED', 'expected the certificate of a signer or an operator');
+      const wanted = request.node === '' ? own : request.node;
+      if (!operator && wanted !== own)
+        throw new StatusError('PERMISSION_DENIED', `this certificate is for the node ${own}, not for ${wanted}`);
+      if (wanted === undefined) return { boot, nodes: [...nodes.values()].map((node) => nodeStatus(node, clock)) };
+      const node = nodes.get(wanted);
+      if (node === undefined) throw new StatusError('NOT_FOUND', `this host has no node ${wanted}`);
+      return { boot, nodes: [nodeStatus(node, clock)] };
+    },
+  };
+}

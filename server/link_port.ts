@@ -1,0 +1,123 @@
+import type { Answer } from '../proto/answer.ts';
+import { toHex } from '../proto/bytes.ts';
+import type { Clock } from '../proto/clock.ts';
+import type { FromSigner, Hello } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
+import { largestMessage, StatusError } from '../proto/grpc.ts';
+import { Pulse } from '../proto/heartbeat.ts';
+import { answerFromWire, brief, linkProtocol, type ToSignerInit } from '../proto/link.ts';
+import type { Log } from '../proto/log.ts';
+import { Outbox } from '../proto/outbox.ts';
+import type { OfferedRequest, SignerPort } from './signer_port.ts';
+
+export interface LinkPortOptions {
+  readonly hello: Hello;
+  readonly node: string;
+  /** 16 bytes, new whenever the host starts. */
+  readonly boot: Uint8Array;
+  readonly heartbeatMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+interface Asked {
+  readonly resolve: (answer: Answer) => void;
+  readonly reject: (reason: unknown) => void;
+}
+
+/** Room that a request needs beside its message, in bytes. */
+const framing = 1024;
+
+/** A signer at the other end of a keyhold.v1.SignerLink stream. */
+export class LinkPort implements SignerPort {
+  readonly name: string;
+  readonly software: string;
+  readonly session: string;
+  /** What goes to the signer; its end is the end of the stream. */
+  readonly outbox = new Outbox<ToSignerInit>();
+  readonly #options: LinkPortOptions;
+  readonly #asked = new Map<bigint, Asked>();
+  #pulse: Pulse | undefined;
+
+  constructor(options: LinkPortOptions) {
+    this.#options = options;
+    this.name = brief(options.hello.name);
+    this.software = brief(options.hello.software);
+    this.session = toHex(options.hello.session);
+  }
+
+  get roundTripUs(): number {
+    return this.#pulse?.roundTripUs ?? 0;
+  }
+
+  welcome(active: boolean, lease: bigint): void {
+    const { boot, node, heartbeatMs, clock } = this.#options;
+    this.#send({ case: 'welcome', value: { protocol: linkProtocol, boot, node, lease, active, heartbeatMs } });
+    this.#pulse = new Pulse({
+      clock,
+      everyMs: heartbeatMs,
+      send: (value) => this.#send({ case: 'heartbeat', value }),
+      lost: () => this.outbox.fail(new StatusError('DEADLINE_EXCEEDED', 'the signer has fallen silent')),
+    });
+  }
+
+  promote(lease: bigint): void {
+    this.#send({ case: 'promote', value: { lease } });
+  }
+
+  offer({ id, lane, client, bytes, settledBelow }: OfferedRequest, signal: AbortSignal): Promise<Answer> {
+    if (bytes.length > largestMessage - framing)
+      return Promise.resolve({
+        kind: 'unavailable',
+        message: `a request of ${bytes.length} bytes is too large to send`,
+      });
+    return new Promise((resolve, reject) => {
+      if (this.outbox.closed) {
+        reject(new Error('the signer is gone'));
+        return;
+      }
+      this.#asked.set(id, { resolve, reject });
+      signal.addEventListener('abort', () => this.#asked.delete(id), { once: true });
+      this.#send({ case: 'request', value: { id, lane, client, message: bytes, settledBelow } });
+    });
+  }
+
+  dismiss(reason: string): void {
+    this.#send({ case: 'goodbye', value: { reason } });
+    this.outbox.close();
+  }
+
+  /** Takes a message of the signer; true where it was a goodbye. Throws `StatusError` for what it must not say now. */
+  receive({ message }: FromSigner): boolean {
+    this.#pulse?.heard();
+    switch (message.case) {
+      case 'answer': {
+        const asked = this.#asked.get(message.value.id);
+        this.#asked.delete(message.value.id);
+        if (asked === undefined) this.#options.log('debug', 'answer to nothing asked', { request: message.value.id });
+        asked?.resolve(answerFromWire(message.value));
+        return false;
+      }
+      case 'heartbeat':
+        this.#pulse?.receive(message.value);
+        return false;
+      case 'goodbye':
+        return true;
+      case 'hello':
+        throw new StatusError('INVALID_ARGUMENT', 'expected one hello, got a second');
+      case undefined:
+        return false;
+    }
+  }
+
+  /** The stream is over: whatever was asked goes elsewhere. */
+  [Symbol.dispose](): void {
+    this.#pulse?.[Symbol.dispose]();
+    this.outbox.close();
+    for (const { reject } of this.#asked.values()) reject(new Error('the link to the signer was lost'));
+    this.#asked.clear();
+  }
+
+  #send(message: NonNullable<ToSignerInit['message']>): void {
+    this.outbox.push({ message });
+  }
+}

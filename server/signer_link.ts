@@ -1,0 +1,90 @@
+// keyhold.v1.SignerLink as the host serves it: who may attach to which node, and the life of one stream.
+
+import type { Clock } from '../proto/clock.ts';
+import type { FromSigner, Hello, SignerLink } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
+import { type Caller, type Implementation, StatusError } from '../proto/grpc.ts';
+import { linkProtocol, type ToSignerInit } from '../proto/link.ts';
+import type { Log } from '../proto/log.ts';
+import { nodeOf } from './certificate_name.ts';
+import { LinkPort } from './link_port.ts';
+import type { Relay } from './relay.ts';
+import type { Departure } from './signers.ts';
+
+export interface SignerLinkOptions {
+  /** The relay of a node, made where there is none yet. */
+  readonly relayOf: (node: string) => Relay;
+  readonly boot: Uint8Array;
+  readonly heartbeatMs: number;
+  readonly clock: Clock;
+  readonly log: Log;
+}
+
+/** How long a signer may take to say hello, in milliseconds. */
+const helloMs = 10_000;
+
+async function firstHello(messages: AsyncIterator<FromSigner>, clock: Clock): Promise<Hello> {
+  let cancel = () => {};
+  const late = new Promise<never>((_resolve, reject) => {
+    cancel = clock.after(helloMs, () => reject(new StatusError('DEADLINE_EXCEEDED', 'expected a hello, got nothing')));
+  });
+  const first = await Promise.race([messages.next(), late]).finally(() => cancel());
+  const message = first.done === true ? undefined : first.value.message;
+  if (message?.case !== 'hello')
+    throw new StatusError('INVALID_ARGUMENT', `expected a hello first, got ${message?.case ?? 'nothing'}`);
+  const { protocol, session } = message.value;
+  if (protocol !== linkProtocol)
+    throw new StatusError(
+      'FAILED_PRECONDITION',
+      `expected protocol ${linkProtocol}, got ${protocol}: update the older side`,
+    );
+  if (session.length !== 16)
+    throw new StatusError('INVALID_ARGUMENT', `expected a session of 16 bytes, got ${session.length}`);
+  return message.value;
+}
+
+/** Takes what the signer says until it ends, well or badly, and detaches it then. */
+async function listen(port: LinkPort, messages: AsyncIterator<FromSigner>, relay: Relay): Promise<void> {
+  let departure: Departure = 'lost';
+  try {
+    for (let next = await messages.next(); next.done !== true; next = await messages.next()) {
+      if (!port.receive(next.value)) continue;
+      departure = 'goodbye';
+      break;
+    }
+  } catch (error: unknown) {
+    port.outbox.fail(error);
+  } finally {
+    relay.signers.detach(port, departure);
+    port[Symbol.dispose]();
+  }
+}
+
+async function* attach(
+  requests: AsyncIterable<FromSigner>,
+  caller: Caller,
+  { relayOf, boot, heartbeatMs, clock, log }: SignerLinkOptions,
+): AsyncGenerator<ToSignerInit, void> {
+  const node = nodeOf(caller.commonName);
+  if (node === undefined)
+    throw new StatusError(
+      'PERMISSION_DENIED',
+      `this certificate is for no node: ${caller.commonName ?? 'it has no name'}`,
+    );
+  const messages = requests[Symbol.asyncIterator]();
+  const hello = await firstHello(messages, clock);
+  const relay = relayOf(node);
+  const port = new LinkPort({ hello, node, boot, heartbeatMs, clock, log });
+  relay.signers.attach(port);
+  void listen(port, messages, relay);
+  try {
+    yield* port.outbox;
+  } finally {
+    relay.signers.detach(port, 'lost');
+    port[Symbol.dispose]();
+  }
+}
+
+/** The service, for one host. */
+export function signerLink(options: SignerLinkOptions): Implementation<typeof SignerLink> {
+  return { attach: (requests, caller) => attach(requests, caller, options) };
+}

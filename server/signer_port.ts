@@ -1,0 +1,40 @@
+// Where the relay hands requests to a signer, whatever is behind: a link over gRPC, a Greenlight signer, or one in this
+// very process.
+
+import type { Answer, ClientIdentity } from '../proto/answer.ts';
+
+/** A request as a signer gets it. */
+export interface OfferedRequest {
+  /** Unique and growing as long as this host runs; the same request offered again has the same id. */
+  readonly id: bigint;
+  /** Requests of one lane are to be carried out in order; of each lane at most one is offered at a time. */
+  readonly lane: bigint;
+  readonly client: ClientIdentity;
+  /** The hsmd message, type included. */
+  readonly bytes: Uint8Array;
+  /** Every id below is settled for good. */
+  readonly settledBelow: bigint;
+}
+
+/** An attached signer. */
+export interface SignerPort {
+  /** What it calls itself. */
+  readonly name: string;
+  /** Its software and version. */
+  readonly software: string;
+  /** Identifies the signer's process: a port attached with the session of another one replaces that one. */
+  readonly session: string;
+  /** The round trip measured last, in microseconds; 0 where none is known. */
+  readonly roundTripUs: number;
+  /** Called once, before anything else: whether this signer is the active one, and the fencing number. */
+  welcome(active: boolean, lease: bigint): void;
+  /** A signer that stood by is active from now on, under this fencing number. */
+  promote(lease: bigint): void;
+  /**
+   * Asks. Rejects where the connection is lost; the request then goes to the next signer attached. The signal aborts
+   * when nobody waits for the answer any more.
+   */
+  offer(request: OfferedRequest, signal: AbortSignal): Promise<Answer>;
+  /** Sends the signer away; the reason is for its owner. */
+  dismiss(reason: string): void;
+}
