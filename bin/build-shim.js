@@ -1,0 +1,56 @@
+/**
+ * Compiles the stand-in for lightning_hsmd into bin/, as part of `npm run build`: keyhold-hsmd, which connects to a host,
+ * keyhold-hsmd-inline, which starts its signer itself, and keyhold-pass-fds, which sits where lightningd does. Static where libc allows it, so that an idle one is small.
+ *
+ * CC names another compiler than cc. KEYHOLD_WITHOUT_SHIM=1 lets a build pass where there is none.
+ */
+
+import { spawnSync } from 'node:child_process';
+import { renameSync, rmSync, statSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+
+const shim = fileURLToPath(new URL('../server/shim/keyhold-hsmd.c', import.meta.url));
+const script = fileURLToPath(import.meta.url);
+const flags = ['-std=c11', '-O2', '-Wall', '-Wextra', '-fstack-protector-strong', '-Wl,-z,relro,-z,now'];
+const variants = [
+  { name: 'keyhold-hsmd', source: shim, defines: [] },
+  { name: 'keyhold-hsmd-inline', source: shim, defines: ['-DKEYHOLD_INLINE'] },
+  // Sits in lightningd's place for `keyhold replay --through` and for tests.
+  { name: 'keyhold-pass-fds', source: fileURLToPath(new URL('../cli/pass_fds.c', import.meta.url)), defines: [] },
+];
+
+const [compiler = 'cc', ...compilerFlags] = (process.env.CC || 'cc').split(' ').filter((word) => word !== '');
+
+for (const { name, source, defines } of variants) {
+  const target = fileURLToPath(new URL(name, import.meta.url));
+  if (modified(target) > Math.max(modified(source), modified(script))) continue;
+  const built = `${target}.${process.pid}`;
+  // Two builds at once, or one that is killed, must not leave half a program.
+  const result = compile(built, source, [...defines, '-static']);
+  const failure = result.status === 0 ? undefined : compile(built, source, defines);
+  if (failure !== undefined && failure.status !== 0) {
+    rmSync(built, { force: true });
+    process.exit(explain(name, failure));
+  }
+  renameSync(built, target);
+}
+
+function modified(path) {
+  return statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+}
+
+function compile(target, source, more) {
+  return spawnSync(compiler, [...compilerFlags, ...flags, ...more, '-o', target, source], { encoding: 'utf8' });
+}
+
+function explain(name, { error, stderr }) {
+  if (error === undefined) {
+    console.error(`cannot compile bin/${name} with ${compiler}:\n${stderr}`);
+    return 1;
+  }
+  console.error(
+    `cannot compile bin/${name}: no C compiler (${error.message}); install one (gcc or clang, with libc's headers), ` +
+      'name it in CC, or set KEYHOLD_WITHOUT_SHIM=1 to build without the program that lightningd starts',
+  );
+  return process.env.KEYHOLD_WITHOUT_SHIM === '1' ? 0 : 1;
+}

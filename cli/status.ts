@@ -1,0 +1,57 @@
+/** `keyhold status`: both ends of each node, and what waits between them. */
+
+import { Host as HostService, type NodeStatus, SignerState } from '../proto/gen/keyhold/v1/host_pb.ts';
+import { Channel } from '../proto/grpc.ts';
+import { command } from './command.ts';
+import { dirOption, identityOf, roles, type Role } from './directory.ts';
+import { UsageError } from './command.ts';
+
+function seconds(ms: bigint): string {
+  return `${(Number(ms) / 1000).toFixed(1)} s`;
+}
+
+function lines({ name, shim, signers, waiting, counts, lease }: NodeStatus): readonly string[] {
+  const lightningd =
+    shim === undefined
+      ? 'not running, or its stand-in cannot reach this host'
+      : `${shim.lightningdVersion || 'of unknown version'}, ${shim.connections.length} connections${shim.developer ? ', developer mode' : ''}`;
+  const attached = signers.map(({ name: called, software, state, roundTripUs, attachedMs }) => {
+    const role = state === SignerState.ACTIVE ? `active (lease ${lease})` : 'stands by';
+    return `  signer      ${called}, ${software}, ${role}, round trip ${(roundTripUs / 1000).toFixed(1)} ms, for ${seconds(attachedMs)}`;
+  });
+  const queued = waiting.map(({ call, dbid, ageMs, offered }) =>
+    `  waits       ${call}${dbid === 0n ? '' : ` of channel ${dbid}`} for ${seconds(ageMs)}, ${offered ? 'the signer has it' : 'no signer has it'}`,
+  );
+  const answered = counts && `  answered    ${counts.replied} by the signer, ${counts.local} by the host, ${counts.refused} refused, ${counts.malformed} malformed, ${counts.unavailable} not in time`;
+  return [
+    `node ${name}`,
+    `  lightningd  ${lightningd}`,
+    ...(attached.length > 0 ? attached : ['  signer      none attached: start keyhold signer on the machine that has the key']),
+    ...queued,
+    ...(answered === undefined ? [] : [answered]),
+  ];
+}
+
+export const status = command({
+  name: 'status',
+  summary: 'Show both ends of each node: lightningd, signers, and what waits.',
+  explanation: 'Asks a running host. An operator’s certificate sees every node, a signer’s its own.',
+  options: {
+    dir: dirOption,
+    host: { value: 'HOST:PORT', means: 'the host to ask', default: '127.0.0.1:9737' },
+    as: { value: 'ROLE', means: 'whose certificate to show: operator or signer', default: 'operator' },
+    node: { value: 'NAME', means: 'this node only', default: '' },
+    json: { means: 'print JSON, for programs' },
+  },
+  async run(given, signal) {
+    const role: Role | undefined = roles.find((known) => known === given.option('as') && known !== 'host');
+    if (role === undefined) throw new UsageError(`--as: expected operator or signer, got ${given.option('as')}`);
+    await using channel = new Channel(given.option('host') ?? '', await identityOf(given.option('dir') ?? '', role));
+    const { nodes } = await channel.client(HostService).status({ node: given.option('node') ?? '' }, { signal });
+    const plain = (_key: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value);
+    if (given.has('json')) console.log(JSON.stringify(nodes, plain, 2));
+    else if (nodes.length === 0) console.log('this host has no node yet: start lightningd with its stand-in, or attach a signer');
+    else console.log(nodes.flatMap(lines).join('\n'));
+    return 0;
+  },
+});
