@@ -1,0 +1,63 @@
+import type { Answer } from '../../proto/answer.ts';
+import type { OfferedRequest, SignerPort } from '../../server/signer_port.ts';
+
+interface Offer {
+  readonly request: OfferedRequest;
+  readonly signal: AbortSignal;
+  readonly answer: (answer: Answer) => void;
+  readonly fail: (error: unknown) => void;
+}
+
+/** A signer that answers when the test says so. */
+export class MemoryPort implements SignerPort {
+  readonly name: string;
+  readonly software = 'test';
+  readonly session: string;
+  readonly roundTripUs = 0;
+  /** Everything offered, answered or not. */
+  readonly offers: Offer[] = [];
+  active: boolean | undefined;
+  lease = 0n;
+  dismissed: string | undefined;
+
+  constructor(name = 'phone', session = name) {
+    this.name = name;
+    this.session = session;
+  }
+
+  welcome(active: boolean, lease: bigint): void {
+    this.active = active;
+    this.lease = lease;
+  }
+
+  promote(lease: bigint): void {
+    this.active = true;
+    this.lease = lease;
+  }
+
+  offer(request: OfferedRequest, signal: AbortSignal): Promise<Answer> {
+    return new Promise((resolve, reject) => {
+      this.offers.push({ request, signal, answer: resolve, fail: reject });
+    });
+  }
+
+  dismiss(reason: string): void {
+    this.dismissed = reason;
+  }
+
+  /** The offer at a place in the order they came. Throws where there are fewer. */
+  offered(index: number): Offer {
+    const offer = this.offers.at(index);
+    if (offer === undefined) throw new RangeError(`expected an offer ${index}, got ${this.offers.length} in all`);
+    return offer;
+  }
+
+  reply(index: number, bytes: Uint8Array): void {
+    this.offered(index).answer({ kind: 'reply', bytes });
+  }
+
+  /** The connection breaks. */
+  break(): void {
+    for (const { fail } of this.offers) fail(new Error('lost'));
+  }
+}
