@@ -1,6 +1,7 @@
 /**
- * Compiles the stand-in for lightning_hsmd into bin/, as part of `npm run build`: keyhold-hsmd, which connects to a host,
- * keyhold-hsmd-inline, which starts its signer itself, and keyhold-pass-fds, which sits where lightningd does. Static where libc allows it, so that an idle one is small.
+ * Compiles the programs in C into bin/, as part of `npm run build`: the stand-in for lightning_hsmd, keyhold-hsmd, which
+ * connects to a host, keyhold-hsmd-inline, which starts its signer itself, and keyhold-pass-fds, which sits where
+ * lightningd does. Static where libc allows it, so that an idle one is small.
  *
  * CC names another compiler than cc. KEYHOLD_WITHOUT_SHIM=1 lets a build pass where there is none.
  */
@@ -43,14 +44,14 @@ function compile(target, source, more) {
   return spawnSync(compiler, [...compilerFlags, ...flags, ...more, '-o', target, source], { encoding: 'utf8' });
 }
 
+/** Says what went wrong; returns the status to exit with. */
 function explain(name, { error, stderr }) {
-  if (error === undefined) {
-    console.error(`cannot compile bin/${name} with ${compiler}:\n${stderr}`);
-    return 1;
-  }
+  const remedy = 'or set KEYHOLD_WITHOUT_SHIM=1 to build without the program that lightningd starts';
+  const problem = error === undefined ? `${compiler} fails` : `no C compiler (${error.message})`;
+  const hint =
+    error === undefined ? 'it needs Linux and the headers of libc,' : 'install gcc or clang, name one in CC,';
   console.error(
-    `cannot compile bin/${name}: no C compiler (${error.message}); install one (gcc or clang, with libc's headers), ` +
-      'name it in CC, or set KEYHOLD_WITHOUT_SHIM=1 to build without the program that lightningd starts',
+    `cannot compile bin/${name}: ${problem}; ${hint} ${remedy}${error === undefined ? `:\n${stderr}` : ''}`,
   );
   return process.env.KEYHOLD_WITHOUT_SHIM === '1' ? 0 : 1;
 }

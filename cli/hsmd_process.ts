@@ -72,6 +72,7 @@ export class HsmdProcess implements AsyncDisposable {
   readonly #main: Wire;
   readonly #sockets: readonly Socket[];
   readonly #clients: Wire[] = [];
+  #closed = false;
 
   constructor({ program, args = [], directory, env = {}, onStatus }: HsmdOptions) {
     this.#child = spawn(helper, [program, ...args], {
@@ -89,8 +90,9 @@ export class HsmdProcess implements AsyncDisposable {
     void watchStatus(new Wire(status), onStatus);
   }
 
+  /** Whether it can be asked: not once it closed lightningd's own socket, which comes before its exit. */
   get running(): boolean {
-    return this.#child.exitCode === null && this.#child.signalCode === null;
+    return !this.#closed && this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
   /** Clients opened so far; the next one has this number, plus one. */
@@ -108,6 +110,7 @@ export class HsmdProcess implements AsyncDisposable {
     if (wire === undefined) return undefined;
     wire.send(message);
     const reply = await wire.receive();
+    if (reply === undefined && conn === 0) this.#closed = true;
     if (reply !== undefined && messageType(reply) === calls.clientHsmfd.reply.number) {
       await wire.take(1); // the NUL byte that carried the descriptor
       this.#opened();
@@ -130,7 +133,7 @@ export class HsmdProcess implements AsyncDisposable {
     this.#main.close();
     for (const socket of this.#sockets) socket.destroy();
     const timer = setTimeout(() => this.#child.kill('SIGKILL'), 5000);
-    if (this.running) await this.#exit;
+    if (this.#child.exitCode === null && this.#child.signalCode === null) await this.#exit;
     clearTimeout(timer);
   }
 }

@@ -2,7 +2,8 @@
 
 import type { Secret } from '../proto/secret.ts';
 import type { Secp } from '../signer/crypto/secp.ts';
-import { noPolicy, Signer } from '../signer/dispatch.ts';
+import { Signer } from '../signer/dispatch.ts';
+import { noPolicy } from '../signer/policy/policy.ts';
 import { openHsmSecret } from '../signer/keys/hsm_secret.ts';
 import type { RecordedRequest } from './recordings.ts';
 import type { Outcome, Target, TargetSession } from './replay_target.ts';

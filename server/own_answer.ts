@@ -62,7 +62,7 @@ function readable(read: () => unknown): Answer | undefined {
 export function isNodeId(bytes: Uint8Array): boolean {
   try {
     ECDH.convertKey(bytes, 'secp256k1');
-    return true;
+    return bytes.length === 33;
   } catch {
     return false;
   }

@@ -60,7 +60,7 @@ export class Run {
         else this.#request(conn, Uint8Array.from(event.message));
       }
     } finally {
-      for (const conn of [...this.#conns.values()]) this.#forget(conn);
+      for (const conn of this.#conns.values()) this.#forget(conn);
     }
   }
 
@@ -154,7 +154,7 @@ export class Run {
   /** A channel has one client: a new one closes the older. */
   #replace(dbid: bigint): void {
     if (dbid === 0n) return;
-    for (const conn of [...this.#conns.values()]) {
+    for (const conn of this.#conns.values()) {
       if (conn.number === 0 || conn.lane.client.dbid !== dbid) continue;
       this.#parts.shim.close(conn.number);
       this.#forget(conn);

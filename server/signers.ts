@@ -18,7 +18,7 @@ export interface SignersOptions {
   readonly takeoverMs: number;
   /** How long until a signer that could not initialise is asked again, in milliseconds. */
   readonly retryMs: number;
-  /** Tells a port what lightningd said at its start. */
+  /** Tells a port what lightningd said at its start. Never rejects. */
   readonly initialise: (port: SignerPort) => Promise<Initialised>;
   /** The active port can be asked from now on. */
   readonly onReady: (port: SignerPort) => void;
@@ -148,7 +148,7 @@ export class Signers {
     entry.round += 1;
     const round = entry.round;
     const current = () => entry.round === round && this.#entries.includes(entry);
-    initialise(entry.port).then((outcome) => {
+    void initialise(entry.port).then((outcome) => {
       if (!current()) return;
       if (outcome === 'again') clock.after(retryMs, () => current() && this.#initialise(entry));
       else if (outcome === 'ready') {

@@ -26,6 +26,7 @@ import { sweepHandlers } from './handlers/sweep.ts';
 import { walletHandlers } from './handlers/wallet.ts';
 import { HsmSecretError } from './keys/hsm_secret.ts';
 import { DeviceError, Refusal } from './refusal.ts';
+import type { Policy } from './policy/policy.ts';
 import { initReply, type Preinit, type SecretSource, type Started, start } from './startup.ts';
 
 /** Calls answered here, since they come before the keys or are about the signer itself. */
@@ -39,15 +40,6 @@ const handlers: Handlers<Exclude<Call, SignerCall>> = {
   ...walletHandlers,
   ...messageHandlers,
 };
-
-/**
- * Decides on a request before its handler runs, and may decide on the reply: `sign` computes what lightning_hsmd would
- * answer. Throws `Refusal` to refuse.
- */
-export type Policy = (context: Context, request: Request, sign: () => Uint8Array) => Uint8Array | Promise<Uint8Array>;
-
-/** Signs whatever it is asked to, as lightning_hsmd does. */
-export const noPolicy: Policy = (_context, _request, sign) => sign();
 
 export interface SignerParts {
   readonly secp: Secp;
@@ -94,8 +86,10 @@ export class Signer {
         };
         return undefined;
       case 'init': {
-        const { secp, secret } = this.#parts;
-        this.#started = await start(secp, secret, request.fields);
+        const { secp, secret, policy } = this.#parts;
+        const started = await start(secp, secret, request.fields);
+        await policy.start(request.fields, this.#preinit, started);
+        this.#started = started;
         return encodeReply('init', initReply(this.#started, request.fields.bip32PubVersion, this.#preinit));
       }
       case 'clientHsmfd':
@@ -119,7 +113,7 @@ export class Signer {
     const context: Context = { secp, keys, client, version, failPreapprove: this.#preinit.failPreapprove };
     // One request's fields go to the handler of the same call; TypeScript cannot follow the pairing through the union.
     const handler = handlers[request.call] as Handler<typeof request.call>;
-    return policy(context, request, () =>
+    return policy.decide(context, request, () =>
       encodeReply(request.call, handler(context, request.fields as never) as ReplyOf<typeof request.call>),
     );
   }

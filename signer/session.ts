@@ -128,7 +128,7 @@ export class Session {
   #answer(link: Link, request: Request): void {
     this.#cache.forgetBelow(request.settledBelow);
     const answer = this.#cache.get(request.id, request.message) ?? this.#carryOut(request);
-    answer.then((value) => link.send({ message: { case: 'answer', value: answerToWire(request.id, value) } }));
+    void answer.then((value) => link.send({ message: { case: 'answer', value: answerToWire(request.id, value) } }));
   }
 
   /** Has a request carried out behind the earlier ones of its lane, and keeps the answer in case it is asked again. */

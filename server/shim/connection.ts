@@ -1,7 +1,7 @@
 /**
  * The host's end of one stand-in's connection: its requests as they come, and what the host answers.
  *
- * Losing the connection is nothing special: the stand-in connects again, says what it is, and repeats what is in flight.
+ * Losing the connection is nothing special: the stand-in connects again, says what it is, repeats what is in flight.
  * So `events` then just ends, and answers to a stand-in that is gone are dropped.
  */
 
@@ -9,7 +9,7 @@ import type { Socket } from 'node:net';
 import { WireError } from '../../proto/hsmd/codec.ts';
 import { decodeHello, encodeFrame, type Frame, FrameDecoder, type Hello, type Kind } from './frames.ts';
 
-/** A conn has a request in flight, to be settled once by `reply`, `replyFd`, `silent` or `close`; or its user closed it. */
+/** A conn has a request in flight, to be settled by one `reply`, `replyFd`, `silent` or `close`, or it was closed. */
 export type ShimEvent =
   | { readonly kind: 'request'; readonly conn: number; readonly message: Uint8Array }
   | { readonly kind: 'closed'; readonly conn: number };
@@ -78,7 +78,10 @@ export class ShimConnection {
     this.#write('silent', conn);
   }
 
-  /** Closes a client's socket, its request settled or not. For conn 0 the stand-in ends, and lightningd with it. */
+  /**
+   * Closes a client's socket, its request settled or not; a reply that it has not read yet may be lost.
+   * For conn 0 the stand-in ends, and lightningd with it.
+   */
   close(conn: number): void {
     this.#write('close', conn);
   }

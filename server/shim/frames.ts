@@ -73,7 +73,7 @@ export class FrameDecoder {
 
   /**
    * The frames that this chunk completes.
-   * @throws WireError for a kind which that side does not send, and for an impossible length: nothing after it can be read.
+   * @throws WireError for a kind which that side does not send, and for an impossible length.
    */
   push(chunk: Uint8Array): Frame[] {
     const frames: Frame[] = [];

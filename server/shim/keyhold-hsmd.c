@@ -149,7 +149,7 @@ static void forget(struct bytes *b)
 {
   if (b->at) explicit_bzero(b->at + b->start, used(b));
   free(b->at);
-    *b = (struct bytes){0};
+  *b = (struct bytes){0};
 }
 
 static void drop(struct bytes *b, size_t length)
@@ -167,7 +167,7 @@ static void reserve(struct bytes *b, size_t more)
   uint8_t *at = allocate(room);
   if (length) memcpy(at + ROOM_BEFORE, b->at + b->start, length);
   forget(b);
-    *b = (struct bytes){.at = at, .start = ROOM_BEFORE, .end = ROOM_BEFORE + length, .room = room};
+  *b = (struct bytes){.at = at, .start = ROOM_BEFORE, .end = ROOM_BEFORE + length, .room = room};
 }
 
 static void append(struct bytes *b, const void *data, size_t length)
@@ -555,7 +555,7 @@ static void become_signer(int socket, int voice)
   char script[PATH_MAX + 32], **argv;
   const char *node = getenv("KEYHOLD_NODE_BINARY");
   ssize_t length = readlink("/proc/self/exe", script, PATH_MAX);
-  int count = 0, nowhere = open("/dev/null", O_RDONLY);
+  int count = 0, nowhere = open("/dev/null", O_RDONLY | O_CLOEXEC);
   while (arguments[count]) count++;
   if (length > 0) script[length] = 0;
   char *slash = length > 0 ? strrchr(script, '/') : NULL;
@@ -608,8 +608,8 @@ static bool host_address(struct sockaddr_un *address, int *directory)
 {
   size_t room = sizeof address->sun_path;
   const char *slash = strrchr(host.path, '/');
-    *address = (struct sockaddr_un){.sun_family = AF_UNIX};
-    *directory = -1;
+  *address = (struct sockaddr_un){.sun_family = AF_UNIX};
+  *directory = -1;
   if (strlen(host.path) < room) {
     strcpy(address->sun_path, host.path);
     return true;
@@ -627,10 +627,11 @@ static int connect_host(void)
 {
   struct sockaddr_un address;
   int directory, fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+  if (fd < 0) return -1;
   bool reached = host_address(&address, &directory) && connect(fd, (struct sockaddr *)&address, sizeof address) == 0;
   int problem = errno;
   if (directory >= 0) close(directory);
-  if (fd >= 0 && !reached) close(fd);
+  if (!reached) close(fd);
   errno = problem;
   return reached ? fd : -1;
 }

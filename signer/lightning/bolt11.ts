@@ -97,7 +97,8 @@ function readHumanPart(text: string): Pick<Bolt11Content, 'prefix' | 'amountMsat
   const pico = BigInt(digits) * (multipliers[unit] ?? 0n);
   if (pico % 10n !== 0n) throw new InvoiceError('expected a whole number of millisatoshi');
   const amountMsat = pico / 10n;
-  if (amountMsat === 0n || amountMsat > maxMsat) throw new InvoiceError(`no amount that can be paid: ${amountMsat} msat`);
+  if (amountMsat === 0n || amountMsat > maxMsat)
+    throw new InvoiceError(`no amount that can be paid: ${amountMsat} msat`);
   return { prefix, amountMsat };
 }
 
@@ -119,7 +120,8 @@ function readFields(words: readonly number[]): ReadonlyMap<string, readonly numb
   for (let at = timestampWords; at < words.length; ) {
     const length = numberOf(words.slice(at + 1, at + 3));
     const data = words.slice(at + 3, at + 3 + length);
-    if (data.length < length || at + 3 > words.length) throw new InvoiceError(`a field at word ${at} that runs past the end`);
+    if (data.length < length || at + 3 > words.length)
+      throw new InvoiceError(`a field at word ${at} that runs past the end`);
     const [letter, expected = length] = fieldTypes[words[at] ?? 0] ?? [];
     if (letter !== undefined && length === expected && !fields.has(letter)) fields.set(letter, data);
     at += 3 + length;

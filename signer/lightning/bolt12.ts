@@ -40,6 +40,8 @@ export interface Bolt12Invoice {
 
 const alphabet = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
 const defaultExpiry = 7200;
+/** Even records of an offer above this one are unknown and not to be skipped. */
+const lastKnownOffers = 22n;
 
 /** A signed invoice (`lni1…`). Throws InvoiceError. */
 export function parseBolt12Invoice(text: string): Bolt12Invoice {
@@ -47,14 +49,17 @@ export function parseBolt12Invoice(text: string): Bolt12Invoice {
   const fields = byType(records);
   const payee = need(fields, 176, 33);
   const root = merkleRoot(records);
-  if (root === undefined || !isSchnorrBy(payee, taggedHash(['lightning', 'invoice', 'signature'], root), need(fields, 240, 64)))
+  if (
+    root === undefined ||
+    !isSchnorrBy(payee, taggedHash(['lightning', 'invoice', 'signature'], root), need(fields, 240, 64))
+  )
     throw new InvoiceError('not signed by the node it states');
   const issuers = issuersOf(fields);
   if (issuers.length > 0 && !issuers.some((issuer) => equalBytes(issuer, payee)))
     throw new InvoiceError("not signed by its offer's issuer");
   return {
     chain: fields.has(80) ? need(fields, 80, 32) : undefined,
-    amountMsat: truncated(need(fields, 170)),
+    amountMsat: positive(need(fields, 170)),
     createdAt: seconds(need(fields, 164)),
     expirySeconds: fields.has(166) ? seconds(need(fields, 166)) : defaultExpiry,
     paymentHash: need(fields, 168, 32),
@@ -69,12 +74,12 @@ export function parseBolt12Offer(text: string): Bolt12Offer {
   const records = decode(text, 'lno');
   const fields = byType(records);
   const id = offerId(records);
-  if (id === undefined || !records.every(({ type }) => isOffers(type)))
+  if (id === undefined || !records.every(({ type }) => isOffers(type) && (type % 2n === 1n || type <= lastKnownOffers)))
     throw new InvoiceError('expected the records of an offer and no others');
   const issuer = fields.get(22);
   if (issuersOf(fields).length === 0) throw new InvoiceError('an offer without issuer and paths');
   const amount = fields.has(6) ? undefined : fields.get(8);
-  return { id, amountMsat: amount && truncated(amount), issuer: issuer && need(fields, 22, 33) };
+  return { id, amountMsat: amount && positive(amount), issuer: issuer && need(fields, 22, 33) };
 }
 
 /** Records that stand in an offer and are repeated in its invoices. */
@@ -90,7 +95,8 @@ function offerId(records: readonly TlvRecord[]): Uint8Array | undefined {
 /** Who may sign invoices of the offer that these fields repeat: its issuer, or the end of one of its paths. */
 function issuersOf(fields: FieldsByType): readonly Uint8Array[] {
   const issuer = fields.get(22);
-  return issuer === undefined ? wire(() => pathEnds(fields.get(16) ?? new Uint8Array())) : [issuer];
+  const ends = wire(() => pathEnds(fields.get(16) ?? new Uint8Array()));
+  return issuer === undefined ? ends : [issuer];
 }
 
 /** Bech32 without a checksum; `+` and whitespace may join pieces. */
@@ -99,8 +105,9 @@ function decode(text: string, prefix: string): readonly TlvRecord[] {
   const lower = joined.toLowerCase();
   if (joined !== lower && joined !== joined.toUpperCase()) throw new InvoiceError('upper and lower case mixed');
   if (!lower.startsWith(`${prefix}1`)) throw new InvoiceError(`expected a text that begins with ${prefix}1`);
-  const words = [...lower.slice(prefix.length + 1)].map((letter) => alphabet.indexOf(letter));
+  const words = lower.slice(prefix.length + 1).split('').map((letter) => alphabet.indexOf(letter));
   if (words.includes(-1)) throw new InvoiceError('a letter that bech32 does not have');
+  if ((words.length * 5) % 8 > 4) throw new InvoiceError('a last letter that carries no bits');
   return wire(() => readRecords(bytesOf(words)));
 }
 
@@ -130,6 +137,12 @@ function need(fields: FieldsByType, type: number, length?: number): Uint8Array {
 function truncated(value: Uint8Array): bigint {
   if (value.length > 8 || value[0] === 0) throw new InvoiceError('a number that is not in its shortest form');
   return value.reduce((sum, byte) => (sum << 8n) | BigInt(byte), 0n);
+}
+
+function positive(value: Uint8Array): bigint {
+  const amount = truncated(value);
+  if (amount === 0n) throw new InvoiceError('an amount of zero');
+  return amount;
 }
 
 function seconds(value: Uint8Array): number {

@@ -12,7 +12,8 @@ export function pathEnds(paths: Uint8Array): readonly Uint8Array[] {
   const skip = (length: number): number => {
     const start = at;
     at += length;
-    if (at > paths.length) throw new WireError(`expected ${length} bytes of a path, found ${paths.length - start}`, start);
+    if (at > paths.length)
+      throw new WireError(`expected ${length} bytes of a path, found ${paths.length - start}`, start);
     return start;
   };
   while (at < paths.length) {

@@ -38,7 +38,8 @@ export function parseInvoice(text: string, network: InvoiceNetwork): Invoice {
 
 function fromBolt11(text: string, { invoicePrefix }: InvoiceNetwork): Invoice {
   const { prefix, paymentHash, amountMsat, payee, createdAt, expirySeconds, description } = parseBolt11(text);
-  if (prefix !== invoicePrefix) throw new InvoiceError(`expected an invoice of the network ${invoicePrefix}, got ${prefix}`);
+  if (prefix !== invoicePrefix)
+    throw new InvoiceError(`expected an invoice of the network ${invoicePrefix}, got ${prefix}`);
   return { paymentHash, amountMsat, payee, expiresAt: createdAt + expirySeconds, offerId: undefined, description };
 }
 

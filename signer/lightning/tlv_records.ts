@@ -23,7 +23,8 @@ export function readRecords(stream: Uint8Array): readonly TlvRecord[] {
     if (type.value <= previous) throw new WireError(`TLV type ${type.value} after ${previous}`, at);
     const length = readBigSize(stream, type.end);
     const end = length.end + Number(length.value);
-    if (end > stream.length) throw new WireError(`TLV of ${length.value} bytes, ${stream.length - length.end} left`, at);
+    if (end > stream.length)
+      throw new WireError(`TLV of ${length.value} bytes, ${stream.length - length.end} left`, at);
     records.push({
       type: type.value,
       typeBytes: stream.subarray(at, type.end),
@@ -40,7 +41,8 @@ function readBigSize(bytes: Uint8Array, at: number): { readonly value: bigint; r
   const first = bytes[at] ?? 0;
   const more = first < 0xfd ? 0 : 2 ** (first - 0xfc);
   const end = at + 1 + more;
-  if (end > bytes.length) throw new WireError(`expected a BigSize of ${1 + more} bytes, found ${bytes.length - at}`, at);
+  if (end > bytes.length)
+    throw new WireError(`expected a BigSize of ${1 + more} bytes, found ${bytes.length - at}`, at);
   let value = more === 0 ? BigInt(first) : 0n;
   for (const byte of bytes.subarray(at + 1, end)) value = (value << 8n) | BigInt(byte);
   const least = more === 0 ? 0n : more === 2 ? 0xfdn : 1n << BigInt(4 * more);

@@ -41,7 +41,13 @@ export interface CopyHead {
 }
 
 /** The ways a copy can be wrong. */
-export type SealProblem = 'malformed' | 'rolled back' | 'foreign head' | 'foreign entry' | 'wrong entries';
+export type SealProblem =
+  | 'malformed'
+  | 'rolled back'
+  | 'foreign head'
+  | 'foreign entry'
+  | 'wrong count'
+  | 'wrong entries';
 
 /** The host's copy is not what this node sealed last. */
 export class SealError extends Error {

@@ -54,6 +54,17 @@ async function residentMb(child: ChildProcess): Promise<number> {
   return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
 }
 
+/** Processor time a process has used, in milliseconds. */
+async function cpuMs(child: ChildProcess): Promise<number> {
+  const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
+  const [user = 0, system = 0] = stat
+    .slice(stat.lastIndexOf(')') + 2)
+    .split(' ')
+    .slice(11, 13)
+    .map(Number);
+  return (user + system) * 10;
+}
+
 function quantile(sorted: readonly number[], q: number): string {
   return (sorted[Math.floor(sorted.length * q)] ?? 0).toFixed(3);
 }
@@ -72,9 +83,11 @@ async function latency(shim: FakeShim): Promise<void> {
   );
 }
 
-async function throughput(shim: FakeShim): Promise<void> {
+async function throughput(shim: FakeShim, host: ChildProcess, signer: ChildProcess): Promise<void> {
   const conns: number[] = [];
   for (let i = 0; i < lanes; i++) conns.push(await shim.newClient(clientHsmfd(channeld(BigInt(2 + i)))));
+  const cpu = async () => [await cpuMs(host), await cpuMs(signer)] as const;
+  const before = await cpu();
   const from = performance.now();
   for (const conn of conns) shim.request(conn, checkFutureSecret(1));
   const total = roundTrips * 4;
@@ -83,7 +96,10 @@ async function throughput(shim: FakeShim): Promise<void> {
     if (done < total - lanes) shim.request(conn, checkFutureSecret(1));
   }
   const seconds = (performance.now() - from) / 1000;
+  const after = await cpu();
+  const [hostUs, signerUs] = [0, 1].map((i) => Math.round((((after[i] ?? 0) - (before[i] ?? 0)) * 1000) / total));
   console.log(`${lanes} lanes at once: ${Math.round(total / seconds)} requests a second`);
+  console.log(`processor time a request: host ${hostUs} µs, signer ${signerUs} µs`);
 }
 
 interface Stage {
@@ -108,11 +124,11 @@ async function onStage(identity: TlsIdentity, play: (stage: Stage) => Promise<vo
 async function main(): Promise<void> {
   const { Authority } = await import('../server/host_under_test.ts');
   const authority = await Authority.create();
-  await onStage(authority.host, async ({ port, socket }) => {
+  await onStage(authority.host, async ({ host, port, socket }) => {
     const signer = start({ role: 'signer', identity: await authority.signer('alice'), port });
     await using shim = await FakeShim.open(socket, 'alice');
     await latency(shim);
-    await throughput(shim);
+    await throughput(shim, host, signer);
     signer.kill();
   });
   await onStage(authority.host, async ({ host, socket }) => {

@@ -23,7 +23,9 @@ async function timed<T>(what: string, run: () => Promise<T> | T, count?: number)
   const start = performance.now();
   const result = await run();
   const ms = performance.now() - start;
-  console.log(`${what}: ${ms.toFixed(0)} ms${count === undefined ? '' : `, ${((1000 * count) / ms).toFixed(0)} a second`}`);
+  console.log(
+    `${what}: ${ms.toFixed(0)} ms${count === undefined ? '' : `, ${((1000 * count) / ms).toFixed(0)} a second`}`,
+  );
   return result;
 }
 
@@ -70,7 +72,11 @@ try {
   await timed('opening the copy', () => openSealed(seal, whole.entries, whole.head, store.head.version));
   const updates = Array.from({ length: 2000 }, (_, i) => change(i));
   const heads = await Promise.all(updates.map((changes) => store.commit(changes)));
-  await timed('sealing 2,000 commits', () => updates.forEach((changes, i) => copy.update(changes, heads[i] ?? store.head)), 2000);
+  await timed(
+    'sealing 2,000 commits',
+    () => updates.forEach((changes, i) => copy.update(changes, heads[i] ?? store.head)),
+    2000,
+  );
 } finally {
   await rm(root, { recursive: true });
 }

@@ -3,7 +3,8 @@
 import { equalBytes, fromHex } from '../../proto/bytes.ts';
 import type { Secret } from '../../proto/secret.ts';
 import { tiny } from '../../signer/crypto/tiny.ts';
-import { noPolicy, Signer } from '../../signer/dispatch.ts';
+import { Signer } from '../../signer/dispatch.ts';
+import { noPolicy } from '../../signer/policy/policy.ts';
 import { openHsmSecret } from '../../signer/keys/hsm_secret.ts';
 
 /** A recorded session with its bytes in hex, as JSON carries it into the page. */

@@ -1,6 +1,6 @@
 /** Stands where lightningd stands: starts the stand-in for its hsmd and speaks to it on the sockets lightningd would have. */
 
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { on, once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { createServer, type Server, type Socket } from 'node:net';
@@ -14,8 +14,9 @@ import { ShimConnection, type ShimEvent } from '../../server/shim/connection.ts'
 
 const root = new URL('../../../', import.meta.url);
 
-/** The program under test. KEYHOLD_TEST_SHIM names another build of it, with a tool in front if need be. */
 const { PATH, KEYHOLD_TEST_SHIM } = process.env;
+
+/** The program under test. KEYHOLD_TEST_SHIM names another build of it, with a tool in front if need be. */
 export const shim: readonly [string, ...string[]] = programOf(
   KEYHOLD_TEST_SHIM ?? fileURLToPath(new URL('bin/keyhold-hsmd', root)),
 );
@@ -25,25 +26,11 @@ function programOf(command: string): [string, ...string[]] {
   return [program, ...args];
 }
 
+const passFds = fileURLToPath(new URL('bin/keyhold-pass-fds', root));
 export const inlineShim = fileURLToPath(new URL('bin/keyhold-hsmd-inline', root));
 
 export function temporaryDirectory(): string {
   return mkdtempSync(join(tmpdir(), 'keyhold-'));
-}
-
-let helper: string | undefined;
-
-/** Compiles pass_fds.c when first needed. */
-function passFds(): string {
-  if (helper !== undefined) return helper;
-  const directory = temporaryDirectory();
-  process.on('exit', () => rmSync(directory, { recursive: true }));
-  const program = join(directory, 'pass_fds');
-  const source = fileURLToPath(new URL('test/server/pass_fds.c', root));
-  const { status, stderr } = spawnSync('cc', ['-std=c11', '-O1', '-o', program, source], { encoding: 'utf8' });
-  if (status !== 0) throw new Error(`cannot compile ${source}: ${stderr}`);
-  helper = program;
-  return program;
 }
 
 /** One socket, read only when asked to. Messages have a u32 length before them. */
@@ -126,7 +113,7 @@ export interface Options {
 export function startLightningd(t: ExecutionContext, options: Options = {}): Lightningd {
   const directory = options.directory ?? temporaryDirectory();
   const sockets = 2 + (options.clients ?? 0);
-  const child = spawn(passFds(), [...(options.command ?? shim), ...(options.args ?? [])], {
+  const child = spawn(passFds, [...(options.command ?? shim), ...(options.args ?? [])], {
     cwd: directory,
     env: { PATH, ...options.env },
     stdio: ['ignore', 'inherit', 'pipe', ...Array.from({ length: sockets }, () => 'pipe' as const)],

@@ -311,6 +311,19 @@ test('a connection that closes takes its request with it', async (t) => {
   t.deepEqual(relay.waiting(), []);
 });
 
+test('the answer to an init that nobody waits for any more does not count as lightningd’s start', async (t) => {
+  const { relay } = setUp();
+  const port = await attach(relay, new MemoryPort());
+  const gone = new AbortController();
+  const started = relay.ask(relay.openLane(lightningd), init, gone.signal);
+  await settled();
+  gone.abort();
+  await t.throwsAsync(started, { any: true });
+  port.reply(0, initReply());
+  await settled();
+  t.is(relay.start, undefined);
+});
+
 test('a request of no known type is malformed, and no signer sees it', async (t) => {
   const { relay } = setUp();
   const port = await attach(relay, new MemoryPort());

@@ -47,7 +47,7 @@ async function played(): Promise<{ store: Store; host: Host; copy: SealedCopy }>
     [put('channel/02aa/1', 'n=2'), put('channel/02bb/2', 'n=1')],
     [put('payment/00ff', 'in flight'), put('channel/02bb/2', 'n=2')],
     [{ key: 'payment/00ff', value: undefined }, put('node', '2')],
-    [put('channel/02aa/1', 'n=3'), put('channel/02aa/1', 'n=4')],
+    [put('channel/02aa/1', 'n=3'), put('channel/02aa/1', 'n=4'), put('node', '2')],
   ];
   for (const changes of history) host.take(copy.update(changes, await store.commit(changes)));
   return { store, host, copy };
@@ -104,6 +104,12 @@ const withFirst = (host: Host, change: (entry: SealedEntry, second: SealedEntry)
   return { entries: [change(first, second), second, ...rest], head };
 };
 
+/** The newest copy with one entry changed. */
+const withKey = (host: Host, name: string, change: (entry: SealedEntry) => SealedEntry) => {
+  const { entries, head } = last(host);
+  return { entries: entries.map((entry) => (entry.key === seal.name(name) ? change(entry) : entry)), head };
+};
+
 const attacks: readonly (readonly [string, SealProblem, Attack])[] = [
   ['an older copy, whole', 'rolled back', (host) => after(host, 4)],
   ['the newest head on an older copy', 'wrong entries', (host) => ({ ...after(host, 4), head: last(host).head })],
@@ -117,11 +123,16 @@ const attacks: readonly (readonly [string, SealProblem, Attack])[] = [
           after(host, 1).entries.find(({ key, version }) => key === first.key && version !== first.version) ?? first,
       ),
   ],
-  ['an entry dropped', 'wrong entries', (host) => ({ ...last(host), entries: last(host).entries.slice(1) })],
-  ['all entries dropped', 'wrong entries', (host) => ({ ...last(host), entries: [] })],
+  [
+    'an entry of an older version with the same value',
+    'wrong entries',
+    (host) => withKey(host, 'node', (entry) => after(host, 4).entries.find(({ key }) => key === entry.key) ?? entry),
+  ],
+  ['an entry dropped', 'wrong count', (host) => ({ ...last(host), entries: last(host).entries.slice(1) })],
+  ['all entries dropped', 'wrong count', (host) => ({ ...last(host), entries: [] })],
   [
     'a removed entry put back',
-    'wrong entries',
+    'wrong count',
     (host) => {
       const held = new Set(last(host).entries.map(({ key }) => key));
       return {

@@ -108,6 +108,7 @@ test('a record left out, put in twice, in another order, or from another file is
   const wrong = {
     'left out': [state, one, three, ...rest],
     'first left out': [state, two, three, ...rest],
+    'first left out, with nothing behind': [state, two],
     twice: [state, one, one, two, three, ...rest],
     swapped: [state, two, one, three, ...rest],
     'another file’s': [state, foreign, two, three, ...rest],

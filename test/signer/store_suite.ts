@@ -40,7 +40,7 @@ export function shown({ entries, versions, head }: Snapshot): object {
   const rows = Array.from(entries, ([key, value]) => [key, toHex(value), versions.get(key)]).sort(([a], [b]) =>
     String(a) < String(b) ? -1 : 1,
   );
-  return { rows, version: head.version, hash: toHex(head.hash) };
+  return { rows, versions: versions.size, version: head.version, hash: toHex(head.hash) };
 }
 
 async function thrownBy(run: () => unknown): Promise<unknown> {
@@ -76,7 +76,7 @@ export const storeCases: readonly StoreCase[] = [
     title: 'a new store is empty, at version 0',
     async run(place) {
       await using store = await place.open('create');
-      same(shown(store), { rows: [], version: 0n, hash: '00'.repeat(32) }, 'a new store');
+      same(shown(store), { rows: [], versions: 0, version: 0n, hash: '00'.repeat(32) }, 'a new store');
     },
   },
   {

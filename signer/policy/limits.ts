@@ -1,0 +1,27 @@
+/** What a commitment may hold, whoever owns it: fees, HTLCs, dust, lease delays. */
+
+import { htlcFee } from '../lightning/fees.ts';
+import type { Commitment } from '../lightning/recognise.ts';
+import type { Scope } from './scope.ts';
+
+/** Blocks a lease lasts at most (lease_rates.c). */
+const longestLease = 4032;
+
+export function checkLimits(scope: Scope, commitment: Commitment): void {
+  const { settings, height } = scope;
+  const { htlcs, feerate, trimmed, funding, leaseCsv, channel } = commitment;
+  if (funding.value > settings.maxChannelSat) scope.broken('policy-funding-max', { value: funding.value, most: settings.maxChannelSat });
+  if (feerate < settings.minFeeratePerkw || feerate > settings.maxFeeratePerkw)
+    scope.broken('policy-commitment-fee-range', { feerate, least: settings.minFeeratePerkw, most: settings.maxFeeratePerkw });
+  if (htlcs.length > settings.maxHtlcs) scope.broken('policy-commitment-htlc-count-limit', { htlcs: htlcs.length, most: settings.maxHtlcs });
+  const inFlight = htlcs.reduce((sum, { amount }) => sum + amount, 0n) / 1000n;
+  if (inFlight > settings.maxInFlightSat) scope.broken('policy-commitment-htlc-inflight-limit', { inFlight, most: settings.maxInFlightSat });
+  // A trimmed HTLC is below the dust limit and the fee of its own transaction.
+  const mostTrimmed = settings.maxTrimmedSat + htlcFee('success', feerate, channel.anchors);
+  if (trimmed > mostTrimmed) scope.broken('policy-commitment-outputs-trimmed', { trimmed, most: mostTrimmed });
+  if (leaseCsv > longestLease) scope.broken('policy-lease', { delay: leaseCsv, most: longestLease });
+  if (height === undefined) return;
+  for (const { cltvExpiry } of htlcs)
+    if (cltvExpiry + settings.maxCltvBlocks < height || cltvExpiry > height + settings.maxCltvBlocks)
+      scope.broken('policy-commitment-htlc-cltv-range', { expiry: cltvExpiry, height });
+}

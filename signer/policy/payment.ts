@@ -1,0 +1,123 @@
+/**
+ * Payments: asked for before they are made (preapprove), and held to it when their HTLCs stand in a commitment. For one
+ * payment hash no more goes out than came in, was approved, and its fee budget allows.
+ */
+
+import { toHex } from '../../proto/bytes.ts';
+import type { Call } from '../../proto/hsmd/calls.ts';
+import { wirestringText } from '../../proto/hsmd/codec.ts';
+import { type Invoice, parseInvoice } from '../lightning/invoice.ts';
+import { InvoiceError } from '../lightning/invoice_error.ts';
+import { Refusal } from '../refusal.ts';
+import { type Approval, type NodeState, paymentKey, pour, withApproval } from '../state/node_state.ts';
+import type { Purpose } from './purpose.ts';
+import type { Checks, Scope, Verdict } from './scope.ts';
+import { feeBudget } from './settings.ts';
+
+type PayPurpose = Extract<Purpose, { readonly kind: 'pay' }>;
+type Preapproval = Extract<Call, 'preapproveInvoice' | 'preapproveInvoiceCheck' | 'preapproveKeysend' | 'preapproveKeysendCheck'>;
+
+/** How long an approval without an expiry of its own is good for, in seconds. */
+const goodFor = 24 * 60 * 60;
+const no = { reply: { approved: false } } as const;
+
+/** Within the owner's limits for payments nobody asks about; the node with what that uses up, undefined where it is not. */
+function automatic({ settings, now }: Scope, node: NodeState, { amountMsat, payee }: PayPurpose): NodeState | undefined {
+  if (payee !== undefined && settings.allowedNodes.has(payee)) return node;
+  if (amountMsat > settings.autoPayMsat) return undefined;
+  const payments = pour(node.buckets.payments, amountMsat, settings.paymentsMsatPerDay, now);
+  return payments && { ...node, buckets: { ...node.buckets, payments } };
+}
+
+/** The node in which this payment may be made; undefined where nobody allows it. */
+export async function allowPayment(scope: Scope, node: NodeState, purpose: PayPurpose, expires: number): Promise<NodeState | undefined> {
+  const allowed = automatic(scope, node, purpose) ?? ((await scope.approved(purpose)) ? node : undefined);
+  const { hash, amountMsat, feeBudgetMsat } = purpose;
+  return allowed && withApproval(allowed, { kind: 'payment', hash, amountMsat, feeBudgetMsat, expires, usesLeft: 1 });
+}
+
+/** The approval of a payment that still counts. */
+export function approvalOf(node: NodeState, hash: string): Extract<Approval, { readonly kind: 'payment' }> | undefined {
+  const approval = node.approvals.get(paymentKey(hash));
+  return approval?.kind === 'payment' ? approval : undefined;
+}
+
+async function preapprove(scope: Scope, purpose: PayPurpose, expires: number, checkOnly: boolean): Promise<Verdict<Preapproval>> {
+  if (scope.context.failPreapprove) return no;
+  const { node } = scope.state;
+  const known = approvalOf(node, purpose.hash);
+  // lightningd asks again for each attempt; one that was paid already is not opened again.
+  if (known !== undefined) {
+    if (known.usesLeft === 0) {
+      scope.broken('policy-payment-once', { amount: purpose.amountMsat });
+      return {};
+    }
+    if (known.expires > scope.now && known.amountMsat >= purpose.amountMsat) return {};
+  }
+  const allowed = await allowPayment(scope, node, purpose, expires);
+  if (allowed === undefined) scope.broken('policy-commitment-payment-approved', { amount: purpose.amountMsat });
+  if (checkOnly || allowed === undefined) return {};
+  return { changes: { node: allowed } };
+}
+
+async function invoice(scope: Scope, bytes: Uint8Array, checkOnly: boolean): Promise<Verdict<Preapproval>> {
+  const text = wirestringText(bytes);
+  let parsed: Invoice;
+  try {
+    parsed = parseInvoice(text, scope.network);
+  } catch (error: unknown) {
+    if (!(error instanceof InvoiceError)) throw error;
+    scope.broken('policy-invoice-amount', { invoice: error.message });
+    return {};
+  }
+  if (parsed.expiresAt <= scope.now) scope.broken('policy-invoice-not-expired', { expired: parsed.expiresAt, now: scope.now });
+  const amountMsat = parsed.amountMsat ?? 0n;
+  const purpose: PayPurpose = {
+    kind: 'pay',
+    how: 'invoice',
+    hash: toHex(parsed.paymentHash),
+    payee: toHex(parsed.payee),
+    amountMsat,
+    feeBudgetMsat: feeBudget(scope.settings, amountMsat),
+    invoice: text,
+  };
+  // Without an amount this message does not tell what will be paid: the HTLCs do, and are asked about then.
+  if (parsed.amountMsat === undefined) return scope.context.failPreapprove ? no : {};
+  return preapprove(scope, purpose, Math.min(parsed.expiresAt, scope.now + goodFor), checkOnly);
+}
+
+function keysend(
+  scope: Scope,
+  request: { readonly destination: Uint8Array; readonly paymentHash: Uint8Array; readonly amountMsat: bigint },
+  checkOnly: boolean,
+): Promise<Verdict<Preapproval>> {
+  const { destination, paymentHash, amountMsat } = request;
+  const purpose: PayPurpose = {
+    kind: 'pay',
+    how: 'keysend',
+    hash: toHex(paymentHash),
+    payee: toHex(destination),
+    amountMsat,
+    feeBudgetMsat: feeBudget(scope.settings, amountMsat),
+    invoice: undefined,
+  };
+  return preapprove(scope, purpose, scope.now + goodFor, checkOnly);
+}
+
+/** A refusal here is an answer of its own: "not approved", which fails the payment and nothing else. */
+async function orNotApproved(verdict: Promise<Verdict<Preapproval>>, scope: Scope): Promise<Verdict<Preapproval>> {
+  try {
+    return await verdict;
+  } catch (error: unknown) {
+    if (!(error instanceof Refusal)) throw error;
+    scope.note(error);
+    return no;
+  }
+}
+
+export const paymentChecks: Checks<Preapproval> = {
+  preapproveInvoice: (scope, { invstring }) => orNotApproved(invoice(scope, invstring, false), scope),
+  preapproveInvoiceCheck: (scope, { invstring, checkOnly }) => orNotApproved(invoice(scope, invstring, checkOnly), scope),
+  preapproveKeysend: (scope, request) => orNotApproved(keysend(scope, request, false), scope),
+  preapproveKeysendCheck: (scope, request) => orNotApproved(keysend(scope, request, request.checkOnly), scope),
+};

@@ -1,0 +1,24 @@
+/** The one place a policy goes: between decoding a request and signing it. */
+
+import type { Request, RequestOf } from '../../proto/hsmd/calls.ts';
+import type { Context } from '../context.ts';
+import type { Preinit, Started } from '../startup.ts';
+
+export interface Policy {
+  /** For the log and the attach report. */
+  readonly name: string;
+  /** Told of each `init` before it is answered. @throws Refusal */
+  start(init: RequestOf<'init'>, preinit: Preinit, started: Started): Promise<void>;
+  /**
+   * Decides on a request and gives its reply; `sign` computes the one lightning_hsmd would give. What the decision rests
+   * on is durable when it resolves. @throws Refusal
+   */
+  decide(context: Context, request: Request, sign: () => Uint8Array): Uint8Array | Promise<Uint8Array>;
+}
+
+/** Signs whatever it is asked to, as lightning_hsmd does. */
+export const noPolicy: Policy = {
+  name: 'none',
+  start: () => Promise.resolve(),
+  decide: (_context, _request, sign) => sign(),
+};

@@ -1,0 +1,64 @@
+/** Secrets going either way: what the peer revokes (36), what we revoke (40), and the points that announce more (18). */
+
+import type { Call } from '../../proto/hsmd/calls.ts';
+import { equalBytes } from '../../proto/bytes.ts';
+import { type ChannelState, highest, type SideState } from '../state/channel_state.ts';
+import type { Side } from '../lightning/channel.ts';
+import type { Checks, Scope } from './scope.ts';
+
+function channelOf(scope: Scope): ChannelState | undefined {
+  const { client } = scope.context;
+  return scope.state.channel(client.nodeId, client.dbid);
+}
+
+function revoked(side: SideState, through: bigint): SideState {
+  return { ...side, revokedThrough: through, accepted: side.accepted.filter(({ number }) => number > through) };
+}
+
+function withRevoked(channel: ChannelState, side: Side, through: bigint): ChannelState {
+  return { ...channel, sides: { ...channel.sides, [side]: revoked(channel.sides[side], through) } };
+}
+
+type RevocationCall = Extract<Call, 'validateRevocation' | 'revokeCommitmentTx' | 'getPerCommitmentPoint'>;
+
+export const revocationChecks: Checks<RevocationCall> = {
+  /** The secret must be of the point we signed for; the peer revokes in order. */
+  validateRevocation(scope, { revokeNum, perCommitmentSecret }) {
+    const { secp } = scope.context;
+    const channel = channelOf(scope);
+    const remote = channel?.sides.remote;
+    if (channel === undefined || remote === undefined || revokeNum <= remote.revokedThrough) return {};
+    const known = remote.accepted.find(({ number }) => number === revokeNum);
+    const facts = { number: revokeNum, revoked: remote.revokedThrough, signed: highest(remote) };
+    const right = perCommitmentSecret.use((bytes) => secp.isScalar(bytes)) && known?.point !== undefined && equalBytes(secp.publicKey(perCommitmentSecret), known.point);
+    if (!right || revokeNum !== remote.revokedThrough + 1n) {
+      scope.broken('policy-commitment-previous-revoked', { ...facts, secret: right ? 'out of order' : 'of another point' });
+      return {};
+    }
+    return { changes: { channel: withRevoked(channel, 'remote', revokeNum) } };
+  },
+
+  /** N is given up only for an N+1 that the peer signed, for every funding that may confirm. */
+  revokeCommitmentTx(scope, { commitNum }) {
+    const channel = channelOf(scope);
+    const local = channel?.sides.local;
+    if (channel === undefined || local === undefined) {
+      scope.broken('policy-revoke-new-commitment-signed', { number: commitNum, validated: 'none' });
+      return {};
+    }
+    if (commitNum <= local.revokedThrough) return {};
+    const next = local.accepted.find(({ number }) => number === commitNum + 1n);
+    const lacking = channel.fundings.filter(({ outpoint }) => !next?.contents.has(outpoint)).length;
+    if (next === undefined || lacking > 0)
+      scope.broken('policy-revoke-new-commitment-signed', { number: commitNum, validated: highest(local), fundingsWithout: lacking });
+    if (channel.closing !== undefined) scope.broken('policy-revoke-not-closed', { number: commitNum, closing: channel.closing.kind });
+    return { changes: { channel: withRevoked(channel, 'local', commitNum) } };
+  },
+
+  getPerCommitmentPoint(scope, { n }) {
+    const validated = highest(channelOf(scope)?.sides.local ?? { accepted: [], revokedThrough: -1n, settled: new Map() });
+    const furthest = validated + 1n > 1n ? validated + 1n : 1n;
+    if (n > furthest) scope.broken('policy-per-commitment-point-ahead', { number: n, furthest });
+    return {};
+  },
+};

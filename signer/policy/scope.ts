@@ -1,0 +1,76 @@
+/** What a check sees and what it may give back. */
+
+import type { Call, ReplyOf, RequestOf } from '../../proto/hsmd/calls.ts';
+import type { Context } from '../context.ts';
+import type { InvoiceNetwork } from '../lightning/invoice.ts';
+import { Refusal } from '../refusal.ts';
+import type { ChannelState } from '../state/channel_state.ts';
+import type { Flow } from '../state/flows.ts';
+import type { NodeState } from '../state/node_state.ts';
+import type { Purpose } from './purpose.ts';
+import { rules, type Tag } from './rules.ts';
+import { type Settings, severityOf } from './settings.ts';
+
+/** Numbers and words for people and logs; never a key, a hash of a payment or a payload. */
+export type Facts = Readonly<Record<string, string | number | bigint>>;
+
+/** The state as it is before the request. */
+export interface StateView {
+  readonly node: NodeState;
+  channel(peer: Uint8Array, dbid: bigint): ChannelState | undefined;
+  readonly channels: ReadonlyMap<string, ChannelState>;
+  /** A payment hash (hex) over all channels but `except` (a `channelKey`): in flight and settled. */
+  flow(hash: string, except: string | undefined): Flow;
+}
+
+/** The state after it: made durable before the reply leaves. */
+export interface Changes {
+  readonly channel?: ChannelState;
+  readonly node?: NodeState;
+  readonly forget?: { readonly peer: Uint8Array; readonly dbid: bigint };
+}
+
+/** What a check decides: the changes, and a reply other than lightning_hsmd's where the rule says so. */
+export interface Verdict<C extends Call> {
+  readonly changes?: Changes;
+  readonly reply?: ReplyOf<C>;
+}
+
+export interface Scope {
+  readonly context: Context;
+  readonly settings: Settings;
+  readonly state: StateView;
+  /** Unix seconds. */
+  readonly now: number;
+  /** What the network's invoices look like. */
+  readonly network: InvoiceNetwork;
+  /** The chain's height, where a feed proves one. */
+  readonly height: number | undefined;
+  /** Throws the refusal, or warns and returns where the settings make this rule a warning. */
+  broken(tag: Tag, facts: Facts): void;
+  /** Logs a refusal that is answered in a form of the protocol's own. */
+  note(refusal: Refusal): void;
+  /** Whether the owner allows value to leave for this purpose: asked at most once a request. */
+  approved(purpose: Purpose): Promise<boolean>;
+}
+
+export type Check<C extends Call> = (scope: Scope, request: RequestOf<C>) => Verdict<C> | Promise<Verdict<C>>;
+
+/** Calls of `C` have a check each: one left out does not compile. */
+export type Checks<C extends Call> = { readonly [N in C]: Check<N> };
+
+function inWords(facts: Facts): string {
+  return Object.entries(facts)
+    .map(([name, value]) => `${name} ${value}`)
+    .join(', ');
+}
+
+/** How a broken rule is taken under `settings`. */
+export function takeBroken(settings: Settings, warn: (tag: Tag, message: string) => void): Scope['broken'] {
+  return (tag, facts) => {
+    const rule = rules[tag];
+    const message = `must hold: ${rule.holds}; found: ${inWords(facts) || 'that it does not'}`;
+    if (severityOf(settings, tag, rule.severity) === 'warn') warn(tag, message);
+    else throw new Refusal(tag, message);
+  };
+}

@@ -1,0 +1,110 @@
+/**
+ * Payments over all channels, by payment hash: what is going out and coming in, in flight and settled. Kept up to date
+ * with each channel's change, so that one payment is looked up as fast among a thousand channels as among two.
+ */
+
+import { toHex } from '../../proto/bytes.ts';
+import type { Side } from '../lightning/channel.ts';
+import type { ChannelState, SideState } from './channel_state.ts';
+
+/** One hash in one channel, or summed over several. Amounts msat, expiries block heights. */
+export interface Flow {
+  readonly out: bigint;
+  readonly in: bigint;
+  /** The earliest of the HTLCs offered to us that are in flight. */
+  readonly inExpiry: number | undefined;
+  /** The latest of the ones we offered. */
+  readonly outExpiry: number | undefined;
+}
+
+export const noFlow: Flow = { out: 0n, in: 0n, inExpiry: undefined, outExpiry: undefined };
+
+/** The HTLCs of a side's newest commitment. */
+export function inFlight({ accepted }: SideState) {
+  const [content] = accepted.at(-1)?.contents.values() ?? [];
+  return content?.htlcs ?? [];
+}
+
+function earlier(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined ? b : b === undefined ? a : Math.min(a, b);
+}
+
+function later(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined ? b : b === undefined ? a : Math.max(a, b);
+}
+
+function onSide(side: SideState): Map<string, Flow> {
+  const flows = new Map<string, Flow>();
+  for (const [hash, { out, in: received }] of side.settled) flows.set(hash, { ...noFlow, out, in: received });
+  for (const { paymentHash, side: offerer, amount, cltvExpiry } of inFlight(side)) {
+    const hash = toHex(paymentHash);
+    const flow = flows.get(hash) ?? noFlow;
+    flows.set(
+      hash,
+      offerer === 'local'
+        ? { ...flow, out: flow.out + amount, outExpiry: later(flow.outExpiry, cltvExpiry) }
+        : { ...flow, in: flow.in + amount, inExpiry: earlier(flow.inExpiry, cltvExpiry) },
+    );
+  }
+  return flows;
+}
+
+/** Every hash of a channel: going out counts where either side has it, coming in only where both have. */
+export function flowsOf({ sides }: ChannelState): ReadonlyMap<string, Flow> {
+  const bySide = { local: onSide(sides.local), remote: onSide(sides.remote) } satisfies { [S in Side]: unknown };
+  const hashes = new Set([...bySide.local.keys(), ...bySide.remote.keys()]);
+  return new Map(
+    [...hashes].map((hash) => {
+      const a = bySide.local.get(hash) ?? noFlow;
+      const b = bySide.remote.get(hash) ?? noFlow;
+      const flow: Flow = {
+        out: a.out > b.out ? a.out : b.out,
+        in: a.in < b.in ? a.in : b.in,
+        inExpiry: earlier(a.inExpiry, b.inExpiry),
+        outExpiry: later(a.outExpiry, b.outExpiry),
+      };
+      return [hash, flow];
+    }),
+  );
+}
+
+export function addFlows(a: Flow, b: Flow): Flow {
+  return {
+    out: a.out + b.out,
+    in: a.in + b.in,
+    inExpiry: earlier(a.inExpiry, b.inExpiry),
+    outExpiry: later(a.outExpiry, b.outExpiry),
+  };
+}
+
+/** The index over all channels. */
+export class Flows {
+  readonly #byHash = new Map<string, Map<string, Flow>>();
+  readonly #byChannel = new Map<string, ReadonlyMap<string, Flow>>();
+
+  /** Puts a channel's flows in place of its earlier ones; undefined where the channel is gone. */
+  set(channel: string, state: ChannelState | undefined): void {
+    for (const hash of this.#byChannel.get(channel)?.keys() ?? []) {
+      const channels = this.#byHash.get(hash);
+      channels?.delete(channel);
+      if (channels?.size === 0) this.#byHash.delete(hash);
+    }
+    if (state === undefined) {
+      this.#byChannel.delete(channel);
+      return;
+    }
+    const flows = flowsOf(state);
+    this.#byChannel.set(channel, flows);
+    for (const [hash, flow] of flows) {
+      const channels = this.#byHash.get(hash) ?? new Map<string, Flow>();
+      this.#byHash.set(hash, channels.set(channel, flow));
+    }
+  }
+
+  /** One hash over all channels but `except`. */
+  of(hash: string, except: string | undefined): Flow {
+    let sum = noFlow;
+    for (const [channel, flow] of this.#byHash.get(hash) ?? []) if (channel !== except) sum = addFlows(sum, flow);
+    return sum;
+  }
+}
