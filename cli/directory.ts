@@ -9,7 +9,11 @@ import { UsageError } from './command.ts';
 export const defaultDirectory = join(homedir(), '.keyhold');
 
 /** The option every command with certificates has. */
-export const dirOption = { value: 'DIR', means: 'where `keyhold init` put the certificates', default: defaultDirectory };
+export const dirOption = {
+  value: 'DIR',
+  means: 'where `keyhold init` put the certificates',
+  default: defaultDirectory,
+};
 
 /** The roles a certificate is made for, and the files it stands in. */
 export const roles = ['host', 'signer', 'operator'] as const;
@@ -25,7 +29,9 @@ export async function identityOf(dir: string, role: Role): Promise<TlsIdentity> 
     try {
       return await readFile(path, 'utf8');
     } catch (error: unknown) {
-      throw new UsageError(`cannot read ${path} (${error instanceof Error ? error.message : 'unknown error'}): run keyhold init, or name its folder with --dir`);
+      throw new UsageError(
+        `cannot read ${path} (${error instanceof Error ? error.message : 'unknown error'}): run keyhold init, or name its folder with --dir`,
+      );
     }
   };
   return {

@@ -11,6 +11,7 @@ import { concat } from '../proto/bytes.ts';
 import { calls } from '../proto/hsmd/calls.ts';
 import { messageType } from '../proto/hsmd/message.ts';
 
+const { PATH } = process.env;
 const helper = fileURLToPath(new URL('../../bin/keyhold-pass-fds', import.meta.url));
 /** Sockets for clients must exist before the child does. */
 const clientSockets = 300;
@@ -77,7 +78,7 @@ export class HsmdProcess implements AsyncDisposable {
   constructor({ program, args = [], directory, env = {}, onStatus }: HsmdOptions) {
     this.#child = spawn(helper, [program, ...args], {
       cwd: directory,
-      env: { PATH: process.env['PATH'], ...env },
+      env: { PATH, ...env },
       stdio: ['ignore', 'ignore', 'inherit', ...Array.from({ length: 2 + clientSockets }, () => 'pipe' as const)],
     });
     this.#exit = once(this.#child, 'exit');

@@ -27,9 +27,17 @@ async function write(dir: string, role: Role | 'ca', { cert, key }: Credentials)
 }
 
 /** Lays out a new installation's certificates in `dir`, which must not have any yet. */
-export async function createCertificates(dir: string, node: string, names: readonly string[], days: number): Promise<void> {
+export async function createCertificates(
+  dir: string,
+  node: string,
+  names: readonly string[],
+  days: number,
+): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const exists = await stat(certificatePath(dir, 'ca', 'key')).then(() => true, () => false);
+  const exists = await stat(certificatePath(dir, 'ca', 'key')).then(
+    () => true,
+    () => false,
+  );
   if (exists) throw new UsageError(`${dir} has certificates already: give --dir another folder, or move that one away`);
   const validity = validFor(days);
   const authority = await createAuthority(validity, systemEntropy);
@@ -40,7 +48,12 @@ export async function createCertificates(dir: string, node: string, names: reado
 }
 
 /** Adds a signer's certificate for another node, by the authority in `authorityDir`. */
-export async function createSignerCertificate(authorityDir: string, dir: string, node: string, days: number): Promise<void> {
+export async function createSignerCertificate(
+  authorityDir: string,
+  dir: string,
+  node: string,
+  days: number,
+): Promise<void> {
   const file = (kind: 'cert' | 'key') => readFile(certificatePath(authorityDir, 'ca', kind), 'utf8');
   const authority = { cert: await file('cert'), key: await file('key') };
   await mkdir(dir, { recursive: true, mode: 0o700 });
@@ -56,15 +69,23 @@ export const init = command({
     'the signer ca.cert.pem and signer.*; keep ca.key.pem offline: who has it can pose as either.',
   options: {
     dir: dirOption,
-    authority: { value: 'DIR', means: 'make only a signer’s certificate, by the authority in this folder: for another node' },
+    authority: {
+      value: 'DIR',
+      means: 'make only a signer’s certificate, by the authority in this folder: for another node',
+    },
     node: { value: 'NAME', means: 'the node that the signer certificate is bound to', default: 'node' },
-    name: { value: 'HOST[,HOST…]', means: 'DNS names or IP addresses the host is reached by, besides localhost', default: '' },
+    name: {
+      value: 'HOST[,HOST…]',
+      means: 'DNS names or IP addresses the host is reached by, besides localhost',
+      default: '',
+    },
     days: { value: 'N', means: 'for how many days the certificates are valid', default: '825' },
   },
   async run(given) {
     const dir = given.option('dir') ?? '';
     const days = Number(given.option('days'));
-    if (!Number.isInteger(days) || days < 1) throw new UsageError(`--days: expected a whole number of days, got ${given.option('days')}`);
+    if (!Number.isInteger(days) || days < 1)
+      throw new UsageError(`--days: expected a whole number of days, got ${given.option('days')}`);
     const authority = given.option('authority');
     if (authority !== undefined) {
       await createSignerCertificate(authority, dir, given.option('node') ?? '', days);

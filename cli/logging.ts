@@ -5,7 +5,11 @@ import { UsageError } from './command.ts';
 
 const levels: readonly LogLevel[] = ['debug', 'info', 'warn', 'error'];
 
-export const logOption = { value: 'LEVEL', means: `the least that is logged to stderr: ${levels.join(', ')}`, default: 'info' };
+export const logOption = {
+  value: 'LEVEL',
+  means: `the least that is logged to stderr: ${levels.join(', ')}`,
+  default: 'info',
+};
 
 export function logAt(level: string | undefined): Log {
   const least = levels.find((known) => known === level);

@@ -60,8 +60,7 @@ function typedLine(stdin: NodeJS.ReadStream, signal: AbortSignal): Promise<Secre
         if (byte === 0x7f || byte === 0x08) {
           // A character of several bytes goes whole: its continuation bytes are 10xxxxxx.
           while (length > 0 && ((typed[--length] ?? 0) & 0xc0) === 0x80);
-        }
- else if (length < longest) typed[length++] = byte;
+        } else if (length < longest) typed[length++] = byte;
       }
       chunk.fill(0);
     };

@@ -1,13 +1,13 @@
 /** `keyhold replay`: the proof that every byte is the real hsmd's. */
 
-import { explain, type OnAnswer, play } from './play.ts';
-import { command, UsageError } from './command.ts';
-import { loadRecordings } from './recordings.ts';
-import { inProcess } from './replay_inprocess.ts';
-import { bridgeSeats, inlineSeats, throughExecutables } from './replay_executables.ts';
-import type { Target } from './replay_target.ts';
 import { systemEntropy } from '../proto/entropy.ts';
 import { backend } from '../signer/node/backends.ts';
+import { command, UsageError } from './command.ts';
+import { explain, type OnAnswer, play } from './play.ts';
+import { loadRecordings } from './recordings.ts';
+import { bridgeSeats, inlineSeats, throughExecutables } from './replay_executables.ts';
+import { inProcess } from './replay_inprocess.ts';
+import type { Target } from './replay_target.ts';
 
 const differencesShown = 10;
 
@@ -40,11 +40,18 @@ export const replay = command({
     'The last line printed is `N requests, E equal, D different`; the exit code is 1 where D is not 0. The first\n' +
     'differences are shown field by field.',
   options: {
-    through: { value: 'WAY', means: 'inline or bridge: through the real executables and sockets, in lightningd’s place' },
-    secp: { value: 'NAME', means: 'secp256k1 by native, tiny or noble, in this process (default: the fastest there is)' },
+    through: {
+      value: 'WAY',
+      means: 'inline or bridge: through the real executables and sockets, in lightningd’s place',
+    },
+    secp: {
+      value: 'NAME',
+      means: 'secp256k1 by native, tiny or noble, in this process (default: the fastest there is)',
+    },
   },
   async run(given, signal) {
-    if (given.operands.length === 0) throw new UsageError('replay: expected at least one PATH; see: keyhold replay --help');
+    if (given.operands.length === 0)
+      throw new UsageError('replay: expected at least one PATH; see: keyhold replay --help');
     const sessions = await loadRecordings(given.operands);
     await using target = targetOf(given.option('through'), given.option('secp'));
     const total = sessions.reduce((sum, session) => sum + session.requests.length, 0);

@@ -1,12 +1,12 @@
 /**
  * Plays recordings through the real executables and sockets: inline (keyhold-hsmd-inline with its signer) or bridge
- * (keyhold-hsmd, a host process, a signer process, mTLS between the two). A process that still runs serves the next
- * session with the same secret too, as a signer serves a lightningd that restarts.
+ * (keyhold-hsmd, a host process, a signer process, mTLS between the two). What still runs serves the next session with
+ * the same secret too, as a signer serves a lightningd that restarts.
  */
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -21,10 +21,11 @@ import type { Outcome, Target, TargetSession } from './replay_target.ts';
 
 const bin = (name: string) => fileURLToPath(new URL(`../../bin/${name}`, import.meta.url));
 
-/** Ways to seat an hsmd with a given secret in a folder of its own. */
+/** A way to run an hsmd in a folder of its own, which holds its hsm_secret. */
 export interface Seats extends AsyncDisposable {
-  seat(directory: string, secretFile: Uint8Array): Promise<HsmdProcess>;
-  /** The hsmd in this folder is not needed any more. */
+  /** Starts an hsmd there, for the first time or again. */
+  start(directory: string): Promise<HsmdProcess>;
+  /** The folder is not needed any more. */
   leave(directory: string): Promise<void>;
 }
 
@@ -32,7 +33,8 @@ export type OpenSeats = (root: string) => Promise<Seats>;
 
 export const inlineSeats: OpenSeats = () =>
   Promise.resolve({
-    seat: (directory) => Promise.resolve(new HsmdProcess({ program: bin('keyhold-hsmd-inline'), args: ['--developer'], directory })),
+    start: (directory) =>
+      Promise.resolve(new HsmdProcess({ program: bin('keyhold-hsmd-inline'), args: ['--developer'], directory })),
     leave: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
@@ -47,29 +49,34 @@ async function end(child: ChildProcess | undefined): Promise<void> {
   await once(child, 'exit');
 }
 
-/** One host for all, one signer for each secret, each under a node name of its own. */
+/** One host for all; one signer for each folder, under a node name of its own. */
 export const bridgeSeats: OpenSeats = async (root) => {
   const hostDir = join(root, 'host');
   await createCertificates(hostDir, 'unused', [], 1);
   const socket = join(root, 'keyhold.sock');
   const host = keyhold(['host', '--dir', hostDir, '--socket', socket, '--listen', '127.0.0.1:0', '--log', 'error']);
   const address = `127.0.0.1:${await portOf(host)}`;
-  const signers = new Map<string, ChildProcess>();
-  let nodes = 0;
+  const signers = new Map<string, { readonly node: string; readonly signer: ChildProcess }>();
+
+  async function attachSigner(dir: string) {
+    const node = `replay-${signers.size}`;
+    await createSignerCertificate(hostDir, dir, node, 1);
+    const secret = join(dir, 'hsm_secret');
+    const signer = keyhold(['signer', '--dir', dir, '--host', address, '--secret', secret, '--log', 'error']);
+    const attached = { node, signer };
+    signers.set(dir, attached);
+    return attached;
+  }
+
   return {
-    async seat(directory) {
-      const node = `replay-${nodes++}`;
-      await createSignerCertificate(hostDir, directory, node, 1);
-      const secret = join(directory, 'hsm_secret');
-      signers.set(directory, keyhold(['signer', '--dir', directory, '--host', address, '--secret', secret, '--log', 'error']));
-      return new HsmdProcess({ program: bin('keyhold-hsmd'), args: ['--developer'], directory, env: { KEYHOLD_SOCKET: socket, KEYHOLD_NODE: node } });
+    async start(directory) {
+      const { node } = signers.get(directory) ?? (await attachSigner(directory));
+      const env = { KEYHOLD_SOCKET: socket, KEYHOLD_NODE: node };
+      return new HsmdProcess({ program: bin('keyhold-hsmd'), args: ['--developer'], directory, env });
     },
-    async leave(directory) {
-      await end(signers.get(directory));
-      signers.delete(directory);
-    },
+    leave: (directory) => end(signers.get(directory)?.signer),
     async [Symbol.asyncDispose]() {
-      for (const child of [...signers.values(), host]) await end(child);
+      for (const child of [...[...signers.values()].map(({ signer }) => signer), host]) await end(child);
     },
   };
 };
@@ -86,44 +93,51 @@ async function portOf(host: ChildProcess): Promise<number> {
 /** hsmd takes two clients without a channel in its life besides lightningd; sockets for clients are made in advance. */
 const mostClients = { withoutChannel: 2, all: 280 } as const;
 
-interface Seated {
+interface Seat {
   readonly directory: string;
-  readonly hsmd: HsmdProcess;
+  hsmd: HsmdProcess;
   withoutChannel: number;
+}
+
+function usable({ hsmd, withoutChannel }: Seat): boolean {
+  return hsmd.running && withoutChannel < mostClients.withoutChannel && hsmd.clients < mostClients.all;
 }
 
 export function throughExecutables(open: OpenSeats): Target {
   let root: string | undefined;
   let seats: Seats | undefined;
-  const seated = new Map<string, Seated>();
+  let taken: { readonly secret: string; readonly seat: Seat } | undefined;
 
-  async function unseat(secret: string, { directory, hsmd }: Seated): Promise<void> {
-    seated.delete(secret);
-    await hsmd[Symbol.asyncDispose]();
-    await seats?.leave(directory);
+  async function leave(): Promise<void> {
+    if (taken === undefined) return;
+    await taken.seat.hsmd[Symbol.asyncDispose]();
+    await seats?.leave(taken.seat.directory);
+    taken = undefined;
   }
 
-  async function seatFor(secretFile: Uint8Array): Promise<Seated> {
-    const secret = toHex(secretFile);
-    const known = seated.get(secret);
-    const usable = known?.hsmd.running && known.withoutChannel < mostClients.withoutChannel && known.hsmd.clients < mostClients.all;
-    if (known !== undefined && usable) return known;
-    // One at a time: thirty idle signers would only be in the way.
-    for (const [other, seat] of [...seated]) await unseat(other, seat);
+  /** One secret at a time: thirty idle signers would only be in the way. */
+  async function seatFor(secretFile: Uint8Array): Promise<Seat> {
     root ??= await mkdtemp(join(tmpdir(), 'keyhold-replay-'));
     seats ??= await open(root);
+    const secret = toHex(secretFile);
+    if (taken?.secret === secret) {
+      const { seat } = taken;
+      if (usable(seat)) return seat;
+      await seat.hsmd[Symbol.asyncDispose]();
+      return Object.assign(seat, { hsmd: await seats.start(seat.directory), withoutChannel: 0 });
+    }
+    await leave();
     const directory = await mkdtemp(join(root, 'node-'));
-    await mkdir(directory, { recursive: true });
     await writeFile(join(directory, 'hsm_secret'), secretFile, { mode: 0o400 });
-    const fresh = { directory, hsmd: await seats.seat(directory, secretFile), withoutChannel: 0 };
-    seated.set(secret, fresh);
-    return fresh;
+    const seat = { directory, hsmd: await seats.start(directory), withoutChannel: 0 };
+    taken = { secret, seat };
+    return seat;
   }
 
   return {
     open: async (secretFile) => session(await seatFor(secretFile)),
     async [Symbol.asyncDispose]() {
-      for (const [secret, seat] of [...seated]) await unseat(secret, seat);
+      await leave();
       await seats?.[Symbol.asyncDispose]();
       if (root !== undefined) await rm(root, { recursive: true, force: true });
     },
@@ -131,7 +145,7 @@ export function throughExecutables(open: OpenSeats): Target {
 }
 
 /** Recorded conns begin at 1 in each session; the process numbers on. */
-function session(seat: Seated): TargetSession {
+function session(seat: Seat): TargetSession {
   const before = seat.hsmd.clients;
   return {
     async ask({ conn, bytes }: RecordedRequest): Promise<Outcome> {
@@ -140,7 +154,8 @@ function session(seat: Seated): TargetSession {
         seat.hsmd.tell(bytes);
         return 'silent';
       }
-      if (type === calls.clientHsmfd.request.number && bytes.subarray(35, 43).every((byte) => byte === 0)) seat.withoutChannel++;
+      if (type === calls.clientHsmfd.request.number && bytes.subarray(35, 43).every((byte) => byte === 0))
+        seat.withoutChannel++;
       return (await seat.hsmd.ask(conn === 0 ? 0 : before + conn, bytes)) ?? 'refused';
     },
     [Symbol.asyncDispose]: () => Promise.resolve(),

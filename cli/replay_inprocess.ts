@@ -3,8 +3,8 @@
 import type { Secret } from '../proto/secret.ts';
 import type { Secp } from '../signer/crypto/secp.ts';
 import { Signer } from '../signer/dispatch.ts';
-import { noPolicy } from '../signer/policy/policy.ts';
 import { openHsmSecret } from '../signer/keys/hsm_secret.ts';
+import { noPolicy } from '../signer/policy/policy.ts';
 import type { RecordedRequest } from './recordings.ts';
 import type { Outcome, Target, TargetSession } from './replay_target.ts';
 

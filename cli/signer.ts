@@ -5,10 +5,10 @@ import { systemClock } from '../proto/clock.ts';
 import { systemEntropy } from '../proto/entropy.ts';
 import type { Secret } from '../proto/secret.ts';
 import { Signer } from '../signer/dispatch.ts';
-import { noPolicy } from '../signer/policy/policy.ts';
 import { backend } from '../signer/node/backends.ts';
 import { keepAttached } from '../signer/node/link.ts';
 import { secretFile } from '../signer/node/secret_file.ts';
+import { noPolicy } from '../signer/policy/policy.ts';
 import { Session } from '../signer/session.ts';
 import { command, UsageError } from './command.ts';
 import { dirOption, identityOf } from './directory.ts';
@@ -18,7 +18,8 @@ import { software } from './version.ts';
 
 async function passphraseOf(ask: boolean, fd: string | undefined, signal: AbortSignal): Promise<Secret | undefined> {
   if (fd !== undefined) {
-    if (!/^\d+$/.test(fd)) throw new UsageError(`--passphrase-fd: expected the number of an open file descriptor, got ${fd}`);
+    if (!/^\d+$/.test(fd))
+      throw new UsageError(`--passphrase-fd: expected the number of an open file descriptor, got ${fd}`);
     return passphraseFromFd(Number(fd));
   }
   return ask ? passphraseFromTerminal('passphrase of the hsm_secret: ', signal) : undefined;
@@ -43,7 +44,8 @@ export const signer = command({
   },
   async run(given, signal) {
     const path = given.option('secret');
-    if (path === undefined) throw new UsageError('--secret: expected the path of an hsm_secret; see: keyhold signer --help');
+    if (path === undefined)
+      throw new UsageError('--secret: expected the path of an hsm_secret; see: keyhold signer --help');
     const identity = await identityOf(given.option('dir') ?? '', 'signer');
     const passphrase = await passphraseOf(given.has('passphrase'), given.option('passphrase-fd'), signal);
     const log = logAt(given.option('log'));

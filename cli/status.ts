@@ -2,9 +2,8 @@
 
 import { Host as HostService, type NodeStatus, SignerState } from '../proto/gen/keyhold/v1/host_pb.ts';
 import { Channel } from '../proto/grpc.ts';
-import { command } from './command.ts';
-import { dirOption, identityOf, roles, type Role } from './directory.ts';
-import { UsageError } from './command.ts';
+import { command, UsageError } from './command.ts';
+import { dirOption, identityOf, type Role, roles } from './directory.ts';
 
 function seconds(ms: bigint): string {
   return `${(Number(ms) / 1000).toFixed(1)} s`;
@@ -19,14 +18,19 @@ function lines({ name, shim, signers, waiting, counts, lease }: NodeStatus): rea
     const role = state === SignerState.ACTIVE ? `active (lease ${lease})` : 'stands by';
     return `  signer      ${called}, ${software}, ${role}, round trip ${(roundTripUs / 1000).toFixed(1)} ms, for ${seconds(attachedMs)}`;
   });
-  const queued = waiting.map(({ call, dbid, ageMs, offered }) =>
-    `  waits       ${call}${dbid === 0n ? '' : ` of channel ${dbid}`} for ${seconds(ageMs)}, ${offered ? 'the signer has it' : 'no signer has it'}`,
+  const queued = waiting.map(
+    ({ call, dbid, ageMs, offered }) =>
+      `  waits       ${call}${dbid === 0n ? '' : ` of channel ${dbid}`} for ${seconds(ageMs)}, ${offered ? 'the signer has it' : 'no signer has it'}`,
   );
-  const answered = counts && `  answered    ${counts.replied} by the signer, ${counts.local} by the host, ${counts.refused} refused, ${counts.malformed} malformed, ${counts.unavailable} not in time`;
+  const answered =
+    counts &&
+    `  answered    ${counts.replied} by the signer, ${counts.local} by the host, ${counts.refused} refused, ${counts.malformed} malformed, ${counts.unavailable} not in time`;
   return [
     `node ${name}`,
     `  lightningd  ${lightningd}`,
-    ...(attached.length > 0 ? attached : ['  signer      none attached: start keyhold signer on the machine that has the key']),
+    ...(attached.length > 0
+      ? attached
+      : ['  signer      none attached: start keyhold signer on the machine that has the key']),
     ...queued,
     ...(answered === undefined ? [] : [answered]),
   ];
@@ -50,7 +54,8 @@ export const status = command({
     const { nodes } = await channel.client(HostService).status({ node: given.option('node') ?? '' }, { signal });
     const plain = (_key: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value);
     if (given.has('json')) console.log(JSON.stringify(nodes, plain, 2));
-    else if (nodes.length === 0) console.log('this host has no node yet: start lightningd with its stand-in, or attach a signer');
+    else if (nodes.length === 0)
+      console.log('this host has no node yet: start lightningd with its stand-in, or attach a signer');
     else console.log(nodes.flatMap(lines).join('\n'));
     return 0;
   },

@@ -3,7 +3,7 @@
 
 /** Who sent a request, as lightningd said when it asked for that client's socket (`hsmd_client_hsmfd`). */
 export interface ClientIdentity {
-  /** The peer's node id, 33 bytes; zeros for lightningd itself and for clients that serve no single peer. */
+  /** The peer's node id, 33 bytes; our own node's for a client without a peer, zeros for lightningd itself. */
   readonly nodeId: Uint8Array;
   /** The channel's number in lightningd's database, 0 where the client serves no single channel. */
   readonly dbid: bigint;

@@ -57,8 +57,8 @@ const magic = 0x74627370;
 
 /**
  * Reads a PSBT of version 0 or 2; bytes behind it are ignored, as libwally does. `curve` checks the public keys in it.
- * Throws WireError. Stricter than libwally in three corners no honest node visits: Elements' PSETs, required locktimes
- * that contradict each other (hsmd could not sign those), and counts of leaf hashes of 2^59 and more.
+ * Throws WireError. Stricter than hsmd in corners no honest node visits: no bytes at all, Elements' PSETs, required
+ * locktimes that contradict each other (hsmd could not sign those), and counts of leaf hashes that overflow 64 bits.
  */
 export function parsePsbt(bytes: Uint8Array, curve: CurveCheck = trustPoints): Psbt {
   const r = new LeReader(bytes);

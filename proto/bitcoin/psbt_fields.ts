@@ -76,7 +76,6 @@ function shortTapOrigin(r: LeReader): Uint8Array {
   return w.finish();
 }
 
-// biome-ignore-start format: one field a row
 export const globalFields = {
   unsignedTx: { type: 0x00 },
   xpub: { type: 0x01, key: extendedKey, value: extendedKeyOrigin },
@@ -126,4 +125,3 @@ export const outputFields = {
   tapTree: { type: 0x06, value: filled },
   tapBip32Derivation: { type: 0x07, key: xOnlyKey, rewrite: shortTapOrigin },
 } as const satisfies { readonly [name: string]: PsbtField };
-// biome-ignore-end format: one field a row

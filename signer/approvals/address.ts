@@ -31,7 +31,8 @@ function witnessScript(text: string): Uint8Array | undefined {
   const isOld = Boolean(bech32.decodeUnsafe(text, maxLength));
   const program = bech32.fromWordsUnsafe(words);
   if (!program || version > 16 || isOld !== (version === 0)) return undefined;
-  const lengthFits = version === 0 ? program.length === 20 || program.length === 32 : program.length >= 2 && program.length <= 40;
+  const lengthFits =
+    version === 0 ? program.length === 20 || program.length === 32 : program.length >= 2 && program.length <= 40;
   if (!lengthFits || decoded.words.length === 0) return undefined;
   return concat(Uint8Array.of(version === 0 ? 0 : 0x50 + version, program.length), program);
 }

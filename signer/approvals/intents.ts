@@ -5,6 +5,7 @@
  */
 
 import { sha256 } from '@noble/hashes/sha2.js';
+import { fromHex, utf8 } from '../../proto/bytes.ts';
 import { parseHeader } from '../chain/header.ts';
 import type { Network } from '../chain/networks.ts';
 import { parseBolt12Offer } from '../lightning/bolt12.ts';
@@ -12,7 +13,6 @@ import { parseInvoice } from '../lightning/invoice.ts';
 import { scriptOfAddress } from './address.ts';
 import type { ProtoMessage } from './protobuf.ts';
 import type { Purpose } from './purpose.ts';
-import { utf8 } from '../../proto/bytes.ts';
 
 export interface Intent {
   readonly purpose: Purpose;
@@ -37,13 +37,13 @@ const defaultExemptMsat = 5000n;
 
 // biome-ignore format: one method a row
 const readers: Readonly<Record<string, Reader>> = {
-  '/cln.Node/Pay':               (m, n) => [payment(n, required(m.text(1)), amount(m, 13), amount(m, 15), maxFee(m))],
-  '/cln.Node/Xpay':              (m, n) => [payment(n, required(m.text(1)), amount(m, 2), amount(m, 6), amount(m, 3))],
-  '/cln.Node/RenePay':           (m, n) => [payment(n, required(m.text(1)), amount(m, 2), undefined, amount(m, 3))],
-  '/cln.Node/SendAmount':        (m, n) => [payment(n, required(m.text(1)), amount(m, 2), undefined, amount(m, 3))],
-  '/cln.Node/PreApproveInvoice': (m, n) => [payment(n, required(m.text(1)), undefined, undefined, undefined)],
-  '/greenlight.Node/TrampolinePay': (m, n) => [payment(n, required(m.text(1)), m.number(3) || undefined, undefined, trampolineFee(m))],
-  '/cln.Node/KeySend':           (m) => [keysend(m.bytes(1), undefined, amount(m, 10), maxFee(m))],
+  '/cln.Node/Pay':               (m, n) => [payment(n, m.text(1), amount(m, 13), amount(m, 15), (sent) => maxFee(m, sent))],
+  '/cln.Node/Xpay':              (m, n) => [payment(n, m.text(1), amount(m, 2), amount(m, 6), () => amount(m, 3))],
+  '/cln.Node/RenePay':           (m, n) => [payment(n, m.text(1), amount(m, 2), undefined, () => amount(m, 3))],
+  '/cln.Node/SendAmount':        (m, n) => [payment(n, m.text(1), amount(m, 2), undefined, () => amount(m, 3))],
+  '/cln.Node/PreApproveInvoice': (m, n) => [payment(n, m.text(1), undefined, undefined, () => undefined)],
+  '/greenlight.Node/TrampolinePay': (m, n) => [payment(n, m.text(1), m.number(3) || undefined, undefined, (sent) => percentOf(sent, m.float(5)))],
+  '/cln.Node/KeySend':           (m) => [keysend(m.bytes(1), undefined, amount(m, 10), maxFee(m, amount(m, 10)))],
   '/cln.Node/Xkeysend':          (m) => [keysend(m.bytes(1), undefined, amount(m, 2), amount(m, 4))],
   '/cln.Node/PreApproveKeysend': (m) => [keysend(m.bytes(1), m.bytes(2), amount(m, 3), undefined)],
   '/cln.Node/SendPay':           (m) => [rawHtlc(m.bytes(2), m.messages(1)[0], 5)],
@@ -51,9 +51,10 @@ const readers: Readonly<Record<string, Reader>> = {
   '/cln.Node/Withdraw':          (m, n) => [output(n, m.text(1), amountOrAll(m.message(2)))],
   '/cln.Node/MultiWithdraw':     (m, n) => m.messages(1).map((to) => output(n, to.text(1), required(amount(to, 2)))),
   '/cln.Node/TxPrepare':         (m, n) => m.messages(5).map((to) => output(n, to.text(1), required(amount(to, 2)))),
-  '/cln.Node/FundChannel':       (m) => [channel(m.bytes(9), amountOrAll(m.message(1)))],
-  '/cln.Node/FundChannelStart':  (m) => [channel(m.bytes(1), required(amount(m, 2)))],
-  '/cln.Node/OpenChannelInit':   (m) => [channel(m.bytes(1), required(amount(m, 10)))],
+  '/cln.Node/FundChannel':       (m) => [channel(m.bytes(9), amountOrAll(m.message(1)), amount(m, 5))],
+  '/cln.Node/FundChannelStart':  (m) => [channel(m.bytes(1), required(amount(m, 2)), amount(m, 6))],
+  '/cln.Node/OpenChannelInit':   (m) => [channel(m.bytes(1), required(amount(m, 10)), undefined)],
+  '/cln.Node/MultiFundChannel':  (m) => m.messages(1).map((to) => channel(nodeId(to.text(1)), amountOrAll(to.message(2)), amount(to, 4))),
   '/cln.Node/SpliceOut':         (m, n) => [output(n, m.text(3), satoshiText(required(m.text(2))))],
   '/cln.Node/Close':             (m, n) => [close(n, required(m.text(1)), m.text(3))],
   '/cln.Node/Invoice':           (m) => [issue(m)],
@@ -76,7 +77,8 @@ function required<T>(value: T | undefined): T {
 
 /** cln.Amount: millisatoshi. */
 function amount(message: ProtoMessage, field: number): bigint | undefined {
-  return message.message(field) && (message.message(field)?.number(1) ?? 0n);
+  const inner = message.message(field);
+  return inner && (inner.number(1) ?? 0n);
 }
 
 /** cln.AmountOrAll. */
@@ -89,50 +91,44 @@ function amountOrAll(message: ProtoMessage | undefined): bigint | 'all' {
 
 function payment(
   network: Network,
-  text: string,
+  text: string | undefined,
   asked: bigint | undefined,
   part: bigint | undefined,
-  feeMsat: bigint | undefined,
+  fee: (sent: bigint) => bigint | undefined,
 ): Intent {
-  if (/^(lightning:)?lno1/i.test(text)) {
-    const { id, amountMsat } = parseBolt12Offer(text.replace(/^lightning:/i, ''));
-    const limit = part ?? asked ?? amountMsat;
-    if (limit === undefined) throw new IntentError('an offer whose price is open, and no amount beside it');
-    return { purpose: { kind: 'offer', offerId: id }, amountMsat: limit, feeMsat };
+  const { purpose, price } = payable(required(text), network);
+  if (purpose.kind === 'payment' && price !== undefined && asked !== undefined && asked !== price)
+    throw new IntentError(`an invoice of ${price} msat and an amount of ${asked} msat beside it`);
+  const amountMsat = part ?? asked ?? price;
+  if (amountMsat === undefined) throw new IntentError('nothing says how much to pay');
+  return { purpose, amountMsat, feeMsat: fee(amountMsat) };
+}
+
+/** An invoice or an offer, and what it costs if it says so. */
+function payable(text: string, network: Network): { readonly purpose: Purpose; readonly price: bigint | undefined } {
+  const plain = text.replace(/^lightning:/i, '');
+  if (/^lno1/i.test(plain)) {
+    const { id, amountMsat } = parseBolt12Offer(plain);
+    return { purpose: { kind: 'offer', offerId: id }, price: amountMsat };
   }
   const chain = parseHeader(network.genesis).hash;
-  const { paymentHash, amountMsat } = parseInvoice(text, { invoicePrefix: network.invoicePrefix, chain });
-  if (amountMsat !== undefined && asked !== undefined && asked !== amountMsat)
-    throw new IntentError(`an invoice of ${amountMsat} msat and an amount of ${asked} msat beside it`);
-  const limit = part ?? amountMsat ?? asked;
-  if (limit === undefined) throw new IntentError('an invoice without an amount, and none beside it');
-  return { purpose: { kind: 'payment', paymentHash }, amountMsat: limit, feeMsat };
+  const { paymentHash, amountMsat } = parseInvoice(plain, { invoicePrefix: network.invoicePrefix, chain });
+  return { purpose: { kind: 'payment', paymentHash }, price: amountMsat };
 }
 
 /** pay's and keysend's: maxfee (11), or the larger of maxfeepercent (4) and exemptfee (7). */
-function maxFee(message: ProtoMessage): bigint | undefined {
+function maxFee(message: ProtoMessage, sent: bigint | undefined): bigint | undefined {
   const absolute = amount(message, 11);
-  const percent = message.double(4);
-  if (absolute !== undefined || percent === undefined) return absolute;
-  const base = amount(message, 13) ?? amount(message, 10);
-  // The percentage is of an amount that may stand in the invoice only: then the owner's limits say how much.
-  if (base === undefined) return undefined;
-  return larger(percentOf(base, percent), amount(message, 7) ?? defaultExemptMsat);
+  const share = sent === undefined ? undefined : percentOf(sent, message.double(4));
+  if (absolute !== undefined || share === undefined) return absolute;
+  const exempt = amount(message, 7) ?? defaultExemptMsat;
+  return share > exempt ? share : exempt;
 }
 
-function trampolineFee(message: ProtoMessage): bigint | undefined {
-  const percent = message.float(5);
-  const base = message.number(3);
-  return percent === undefined || base === undefined ? undefined : percentOf(base, percent);
-}
-
-function percentOf(base: bigint, percent: number): bigint {
+function percentOf(sent: bigint, percent: number | undefined): bigint | undefined {
+  if (percent === undefined) return undefined;
   if (!(percent >= 0 && percent <= 100)) throw new IntentError('expected a percentage from 0 to 100');
-  return (base * BigInt(Math.floor(percent * 10_000))) / 1_000_000n;
-}
-
-function larger(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
+  return (sent * BigInt(Math.floor(percent * 10_000))) / 1_000_000n;
 }
 
 function keysend(
@@ -165,8 +161,15 @@ function satoshiText(text: string): bigint {
   return BigInt(digits) * msatPerSat;
 }
 
-function channel(peer: Uint8Array | undefined, amountMsat: bigint | 'all'): Intent {
-  return { purpose: { kind: 'channel', peer: required(peer) }, amountMsat, feeMsat: undefined };
+function channel(peer: Uint8Array | undefined, amountMsat: bigint | 'all', push: bigint | undefined): Intent {
+  const purpose: Purpose = { kind: 'channel', peer: required(peer), pushMsat: push ?? 0n };
+  return { purpose, amountMsat, feeMsat: undefined };
+}
+
+/** `node id@host:port`. */
+function nodeId(text: string | undefined): Uint8Array | undefined {
+  const [, hex] = /^(0[23][0-9a-f]{64})(?:@|$)/i.exec(text ?? '') ?? [];
+  return hex === undefined ? undefined : fromHex(hex);
 }
 
 function close(network: Network, name: string, destination: string | undefined): Intent {

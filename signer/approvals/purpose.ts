@@ -25,8 +25,8 @@ export type Purpose =
     }
   /** An output of a transaction of ours. */
   | { readonly kind: 'output'; readonly script: Uint8Array }
-  /** A channel with this peer (node id, 33 bytes). */
-  | { readonly kind: 'channel'; readonly peer: Uint8Array }
+  /** A channel with this peer (node id, 33 bytes), which is given this much of it for nothing. */
+  | { readonly kind: 'channel'; readonly peer: Uint8Array; readonly pushMsat: bigint }
   /** The end of a channel, under any name it goes by (peer, channel id, short channel id), to a script or our wallet. */
   | {
       readonly kind: 'close';
@@ -67,7 +67,7 @@ export function serves(given: Purpose, wanted: Purpose): boolean {
     case 'output':
       return wanted.kind === 'output' && same(given.script, wanted.script);
     case 'channel':
-      return wanted.kind === 'channel' && same(given.peer, wanted.peer);
+      return wanted.kind === 'channel' && same(given.peer, wanted.peer) && wanted.pushMsat <= given.pushMsat;
     case 'close':
       return (
         wanted.kind === 'close' &&

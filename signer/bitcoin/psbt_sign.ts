@@ -1,7 +1,8 @@
 /**
  * Signs a PSBT's inputs as hsmd does with libwally: sign_our_inputs' step for one output of the wallet, and
  * wally_psbt_sign over all inputs, grinding for a low R. Where libwally fails hsmd ends its process; here BadRequest is
- * thrown and no signature leaves.
+ * thrown and no signature leaves. One difference: libwally keeps its hashes of amounts and scripts while hsmd replaces
+ * the output that a later input spends, and may then make taproot signatures that are not valid; these are.
  */
 
 import type { Psbt, PsbtInput, PsbtPair } from '../../proto/bitcoin/psbt.ts';

@@ -63,19 +63,18 @@ async function openLog(options: FileStoreOptions, fs: FileSystem, held: AsyncDis
     return { state, file: new LogFile(place, state, await replace(place, state)) };
   }
   mustBeMissing(whenMissing, folder);
-  const { state, salt, stateEnd, end } = readLog(bytes, path, nodeSha256);
+  const { state, salt, stateEnd, end, closed } = readLog(bytes, path, nodeSha256);
   await fs.remove(`${path}.new`);
-  const file = await fs.append(path);
-  if (end < bytes.length) {
-    log('warn', 'dropped an unfinished write of the signer state', {
-      file: path,
-      offset: end,
-      bytes: bytes.length - end,
-    });
-    await file.truncate(end);
-    await file.sync();
+  if (closed) {
+    const file = await fs.append(path);
+    return { state, file: new LogFile(place, state, { file, salt, length: end, stateLength: stateEnd, closed }) };
   }
-  return { state, file: new LogFile(place, state, { file, salt, length: end, stateLength: stateEnd }) };
+  if (end < bytes.length) {
+    const dropped = bytes.length - end;
+    log('warn', 'dropped an unfinished write of the signer state', { file: path, offset: end, bytes: dropped });
+  }
+  // What was read may be in memory only, even after a failed sync; written anew it is on the disk.
+  return { state, file: new LogFile(place, state, await replace(place, state)) };
 }
 
 interface Place {
@@ -93,6 +92,8 @@ interface Current {
   readonly length: number;
   /** Length of the file before its first commit. */
   readonly stateLength: number;
+  /** Whether its last record says that it is complete. */
+  readonly closed: boolean;
 }
 
 /** Puts a file that holds `state` in the place of any other: after a crash there is the old one or the new one, whole. */
@@ -109,7 +110,7 @@ async function replace({ fs, folder, path, entropy }: Place, state: State): Prom
     await file.close().catch(() => {});
     throw error;
   }
-  return { file, salt, length: bytes.length, stateLength: bytes.length };
+  return { file, salt, length: bytes.length, stateLength: bytes.length, closed: false };
 }
 
 class LogFile implements Backend {
@@ -118,7 +119,6 @@ class LogFile implements Backend {
   #current: Current;
   /** The head after the last record written. */
   #written: Head;
-  #closedWell = true;
 
   constructor(place: Place, state: State, current: Current) {
     this.#place = place;
@@ -128,31 +128,25 @@ class LogFile implements Backend {
   }
 
   async persist(batch: readonly Commit[]): Promise<void> {
-    this.#closedWell = false;
-    await this.#append(batch);
-  }
-
-  async #append(batch: readonly Commit[]): Promise<void> {
     const { file, salt, length } = this.#current;
     const bytes = encodeBatch(this.#written, batch, salt, nodeSha256);
     await file.append(bytes);
     await file.sync();
     this.#written = batch.at(-1)?.head ?? this.#written;
-    this.#current = { ...this.#current, length: length + bytes.length };
+    this.#current = { ...this.#current, length: length + bytes.length, closed: false };
   }
 
   async tidy(): Promise<void> {
     const { file, length, stateLength } = this.#current;
     if (length - stateLength <= Math.max(stateLength, this.#place.leastGrowth)) return;
     this.#current = await replace(this.#place, this.#state);
-    this.#closedWell = true;
     await file.close();
   }
 
   /** Ends the file with an empty batch: with that behind it, damage to the last commit cannot pass for an unfinished write. */
   async close(clean: boolean): Promise<void> {
     try {
-      if (clean && !this.#closedWell) await this.#append([]);
+      if (clean && !this.#current.closed) await this.persist([]);
     } finally {
       await this.#current.file.close().finally(() => this.#place.held[Symbol.asyncDispose]());
     }

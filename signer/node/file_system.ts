@@ -6,7 +6,6 @@ import { type FileHandle, mkdir, open, readFile, rename, rm } from 'node:fs/prom
 export interface AppendFile {
   /** Appends all of the bytes. */
   append(bytes: Uint8Array): Promise<void>;
-  truncate(length: number): Promise<void>;
   /** Resolves when content and length are on the disk. */
   sync(): Promise<void>;
   close(): Promise<void>;
@@ -54,7 +53,6 @@ export const disk: FileSystem = {
 function appendFile(handle: FileHandle): AppendFile {
   return {
     append: (bytes) => handle.appendFile(bytes),
-    truncate: (length) => handle.truncate(length),
     sync: () => handle.datasync(),
     close: () => handle.close(),
   };

@@ -34,9 +34,9 @@ export async function keepAttached(options: LinkOptions, signal: AbortSignal): P
   const { first, longest } = options.pauseMs ?? { first: 100, longest: 30_000 };
   let pause = first;
   while (!signal.aborted) {
-    const attached = await serveOnce(options, signal);
+    const cut = await serveOnce(options, signal);
     if (signal.aborted) return;
-    if (attached) pause = first;
+    if (cut) pause = first;
     const ms = Math.round(pause * (0.5 + fraction(entropy) / 2));
     log('info', 'connecting again', { pause_ms: ms });
     await sleep(clock, ms, signal).catch(() => undefined);
@@ -44,10 +44,10 @@ export async function keepAttached(options: LinkOptions, signal: AbortSignal): P
   }
 }
 
-/** Serves one stream to its end; whether the host ever welcomed it. */
+/** Serves one stream to its end; whether it was cut off in the middle, neither turned away nor sent away. */
 async function serveOnce(options: LinkOptions, signal: AbortSignal): Promise<boolean> {
   const { session, address, identity, serverName, clock, log } = options;
-  let welcomed = false;
+  let cut = false;
   await using channel = new Channel(address, identity, serverName);
   const ended = new AbortController();
   const outbox = new Outbox<FromSignerInit>();
@@ -67,9 +67,10 @@ async function serveOnce(options: LinkOptions, signal: AbortSignal): Promise<boo
         abandon: (reason) => ended.abort(new StatusError('DEADLINE_EXCEEDED', reason)),
       },
       () => {
-        welcomed = true;
+        cut = true;
       },
     );
+    if (goodbye !== undefined) cut = false;
     if (!signal.aborted) log('warn', 'the host ended the link', { reason: goodbye ?? 'none given' });
   } catch (error: unknown) {
     const code = error instanceof StatusError ? error.code : undefined;
@@ -79,5 +80,5 @@ async function serveOnce(options: LinkOptions, signal: AbortSignal): Promise<boo
     cancelCut();
     outbox.close();
   }
-  return welcomed;
+  return cut;
 }

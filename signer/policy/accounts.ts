@@ -11,8 +11,8 @@ import { type NodeState, pour } from '../state/node_state.ts';
 import { type Interval, ourBalance, type Settlement, settlements } from '../state/settlement.ts';
 import { channelKey } from '../state/state.ts';
 import { allowPayment, approvalOf } from './payment.ts';
-import type { Facts, Scope } from './scope.ts';
 import type { Tag } from './rules.ts';
+import type { Facts, Scope } from './scope.ts';
 import { feeBudget } from './settings.ts';
 
 /** What one commitment became another, on one side of a channel. */
@@ -88,7 +88,13 @@ function closeFinished(scope: Scope, channel: ChannelState, node: NodeState): Ou
     const [a, b] = [local.settled.get(hash), remote.settled.get(hash)];
     const open = flow.inExpiry !== undefined || flow.outExpiry !== undefined;
     const elsewhere = scope.state.flow(hash, key);
-    return !open && a?.out === b?.out && a?.in === b?.in && elsewhere.inExpiry === undefined && elsewhere.outExpiry === undefined;
+    return (
+      !open &&
+      a?.out === b?.out &&
+      a?.in === b?.in &&
+      elsewhere.inExpiry === undefined &&
+      elsewhere.outExpiry === undefined
+    );
   });
   if (finished.length === 0) return { channel, node };
   const without = ({ settled }: SideState) => new Map([...settled].filter(([hash]) => !finished.includes(hash)));
@@ -97,7 +103,8 @@ function closeFinished(scope: Scope, channel: ChannelState, node: NodeState): Ou
   const approvals = new Map(node.approvals);
   for (const hash of used) {
     const approval = approvalOf(node, hash);
-    if (approval !== undefined) approvals.set(`payment/${hash}`, { ...approval, usesLeft: Math.max(0, approval.usesLeft - 1) });
+    if (approval !== undefined)
+      approvals.set(`payment/${hash}`, { ...approval, usesLeft: Math.max(0, approval.usesLeft - 1) });
   }
   return { channel: { ...channel, sides }, node: { ...node, approvals } };
 }
@@ -115,7 +122,11 @@ function checkExpiries(scope: Scope, before: ChannelState, after: ChannelState):
     if (approvalOf(scope.state.node, hash) !== undefined) continue;
     const { inExpiry } = addFlows(scope.state.flow(hash, key), { ...here, outExpiry: undefined });
     if (inExpiry !== undefined && inExpiry - here.outExpiry < scope.settings.minCltvDelta)
-      scope.broken('policy-routing-cltv-delta', { in: inExpiry, out: here.outExpiry, least: scope.settings.minCltvDelta });
+      scope.broken('policy-routing-cltv-delta', {
+        in: inExpiry,
+        out: here.outExpiry,
+        least: scope.settings.minCltvDelta,
+      });
   }
 }
 

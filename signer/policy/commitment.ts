@@ -28,7 +28,12 @@ import type { Changes, Checks, Scope } from './scope.ts';
 const channels = new WeakMap<Setup, Channel>();
 
 /** The public parameters of a channel that was set up; the same object for the same setup. */
-export function channelFor({ context: { keys, client } }: Scope, setup: Setup, peer = client.nodeId, dbid = client.dbid): Channel {
+export function channelFor(
+  { context: { keys, client } }: Scope,
+  setup: Setup,
+  peer = client.nodeId,
+  dbid = client.dbid,
+): Channel {
   const known = channels.get(setup) ?? channelOf(setup, keys.channel(peer, dbid).basepoints);
   channels.set(setup, known);
   return known;
@@ -51,8 +56,11 @@ function fundingIn(scope: Scope, state: ChannelState, { tx, remoteFundingKey }: 
   const [input] = tx.tx.inputs;
   const outpoint = input && outpointOf(input);
   const funding = state.fundings.find((candidate) => candidate.outpoint === outpoint);
-  if (funding === undefined || remoteFundingKey === undefined || equalBytes(funding.remotePubkey, remoteFundingKey)) return funding;
-  const used = Object.values(state.sides).some(({ accepted }) => accepted.some(({ contents }) => contents.has(funding.outpoint)));
+  if (funding === undefined || remoteFundingKey === undefined || equalBytes(funding.remotePubkey, remoteFundingKey))
+    return funding;
+  const used = Object.values(state.sides).some(({ accepted }) =>
+    accepted.some(({ contents }) => contents.has(funding.outpoint)),
+  );
   if (used) scope.broken('policy-commitment-input-match-funding', { differs: 'the peer’s funding key' });
   return { ...funding, remotePubkey: remoteFundingKey };
 }
@@ -72,13 +80,23 @@ function contentOf({ channel, owner, toOwner, toOther, htlcs, feerate, trimmed, 
 }
 
 /** The content an earlier accept of this number has for this funding, or for another one. */
-function retried(scope: Scope, known: AcceptedCommitment, given: Given, funding: FundingState, content: ContentState): boolean {
-  const differs = (what: string) => scope.broken('policy-commitment-retry-same', { number: given.number, differs: what });
+function retried(
+  scope: Scope,
+  known: AcceptedCommitment,
+  given: Given,
+  funding: FundingState,
+  content: ContentState,
+): boolean {
+  const differs = (what: string) =>
+    scope.broken('policy-commitment-retry-same', { number: given.number, differs: what });
   if (known.point !== undefined && !equalBytes(known.point, given.point)) differs('point');
   const same = known.contents.get(funding.outpoint);
   const [other] = known.contents.values();
   const expected = same ?? other;
-  if (expected !== undefined && (without(expected.htlcs, content.htlcs).length > 0 || without(content.htlcs, expected.htlcs).length > 0))
+  if (
+    expected !== undefined &&
+    (without(expected.htlcs, content.htlcs).length > 0 || without(content.htlcs, expected.htlcs).length > 0)
+  )
     differs('HTLCs');
   if (same !== undefined && !equalBytes(same.txid, content.txid)) differs('transaction');
   return same !== undefined;
@@ -91,12 +109,20 @@ function withCommitment(state: ChannelState, funding: FundingState, given: Given
   const point = given.owner === 'remote' ? given.point.slice() : undefined;
   const accepted = [...side.accepted.filter((each) => each !== known), { number: given.number, point, contents }];
   accepted.sort((a, b) => (a.number < b.number ? -1 : 1));
-  const fundings = state.fundings.map((each) => (each.outpoint === funding.outpoint ? { ...funding, remotePubkey: funding.remotePubkey.slice() } : each));
+  const fundings = state.fundings.map((each) =>
+    each.outpoint === funding.outpoint ? { ...funding, remotePubkey: funding.remotePubkey.slice() } : each,
+  );
   return { ...state, fundings, sides: { ...state.sides, [given.owner]: { ...side, accepted } } };
 }
 
 /** What we must own in a funding's first commitment: what we put in, or what an earlier funding's commitment gave us. */
-function checkOpening(scope: Scope, state: ChannelState, funding: FundingState, content: ContentState, sibling: ContentState | undefined): void {
+function checkOpening(
+  scope: Scope,
+  state: ChannelState,
+  funding: FundingState,
+  content: ContentState,
+  sibling: ContentState | undefined,
+): void {
   const opener = state.setup?.isOutbound ? 'local' : 'remote';
   const dust = scope.settings.maxDustSat;
   const has = ourBalance(content, opener, dust);
@@ -114,7 +140,11 @@ function shifted({ least, most }: { readonly least: bigint; readonly most: bigin
 }
 
 /** Judges a commitment; the changes have the channel with it accepted. */
-async function judge(scope: Scope, given: Given, signed?: (commitment: Commitment) => void): Promise<Changes | undefined> {
+async function judge(
+  scope: Scope,
+  given: Given,
+  signed?: (commitment: Commitment) => void,
+): Promise<Changes | undefined> {
   const { client } = scope.context;
   const state = scope.state.channel(client.nodeId, client.dbid);
   if (state?.setup === undefined) {
@@ -138,7 +168,13 @@ async function judge(scope: Scope, given: Given, signed?: (commitment: Commitmen
   return accept(scope, state, funding, given, commitment);
 }
 
-async function accept(scope: Scope, state: ChannelState, funding: FundingState, given: Given, commitment: Commitment): Promise<Changes> {
+async function accept(
+  scope: Scope,
+  state: ChannelState,
+  funding: FundingState,
+  given: Given,
+  commitment: Commitment,
+): Promise<Changes> {
   const side = state.sides[given.owner];
   const content = contentOf(commitment);
   const known = side.accepted.find(({ number }) => number === given.number);
@@ -150,7 +186,8 @@ async function accept(scope: Scope, state: ChannelState, funding: FundingState, 
   if (known !== undefined || before === undefined) {
     const [sibling] = known?.contents.values() ?? [];
     checkOpening(scope, state, funding, content, sibling);
-    if (given.number === 0n && content.htlcs.length > 0) scope.broken('policy-commitment-first-no-htlcs', { htlcs: content.htlcs.length });
+    if (given.number === 0n && content.htlcs.length > 0)
+      scope.broken('policy-commitment-first-no-htlcs', { htlcs: content.htlcs.length });
     return { channel: accepted };
   }
   const step = { before, after: content, owner: given.owner, opener: commitment.channel.opener };
@@ -171,7 +208,8 @@ function checkNumber(scope: Scope, state: ChannelState, { owner, number }: Given
     if (early || number <= side.revokedThrough) scope.broken('policy-commitment-previous-revoked', facts);
     return;
   }
-  if (number <= side.revokedThrough || number > highest(side) + 1n) scope.broken('policy-commitment-holder-not-revoked', facts);
+  if (number <= side.revokedThrough || number > highest(side) + 1n)
+    scope.broken('policy-commitment-holder-not-revoked', facts);
   if (state.closing !== undefined) scope.broken('policy-revoke-not-closed', { ...facts, closing: state.closing.kind });
 }
 
@@ -193,7 +231,16 @@ export const commitmentChecks: Checks<'signRemoteCommitmentTx' | 'validateCommit
 
   async validateCommitmentTx(scope, { tx, htlcs, feerate, commitNum, sig, htlcSigs }) {
     const point = ourPoint(scope, commitNum);
-    const given: Given = { tx, htlcs, feerate, signature: sig.signature, owner: 'local', number: commitNum, point, remoteFundingKey: undefined };
+    const given: Given = {
+      tx,
+      htlcs,
+      feerate,
+      signature: sig.signature,
+      owner: 'local',
+      number: commitNum,
+      point,
+      remoteFundingKey: undefined,
+    };
     const changes = await judge(scope, given, (commitment) => {
       const invalid = checkCountersigned(scope.context.secp, commitment, sig, htlcSigs);
       if (invalid !== undefined) scope.broken(invalid.tag, invalid.facts);

@@ -3,11 +3,11 @@
  * durable, and only then the reply leaves. A check that waited (for an approval) while the state moved on is run again.
  */
 
-import type { Call, ReplyOf, Request, RequestOf } from '../../proto/hsmd/calls.ts';
-import { encodeReply } from '../../proto/hsmd/message.ts';
-import { hsmdName } from '../../proto/hsmd/calls.ts';
-import type { Log } from '../../proto/log.ts';
 import type { Clock } from '../../proto/clock.ts';
+import type { Call, ReplyOf, Request, RequestOf } from '../../proto/hsmd/calls.ts';
+import { hsmdName } from '../../proto/hsmd/calls.ts';
+import { encodeReply } from '../../proto/hsmd/message.ts';
+import type { Log } from '../../proto/log.ts';
 import type { Context } from '../context.ts';
 import type { InvoiceNetwork } from '../lightning/invoice.ts';
 import type { Refusal } from '../refusal.ts';
@@ -78,7 +78,9 @@ export class PolicyEngine {
       ),
       note: ({ tag, message }: Refusal) => log('warn', 'not approved', { tag, message, call: hsmdName(call), dbid }),
       async approved(purpose: Purpose) {
-        const key = JSON.stringify(purpose, (_name, value: unknown) => (typeof value === 'bigint' ? value.toString() : value));
+        const key = JSON.stringify(purpose, (_name, value: unknown) =>
+          typeof value === 'bigint' ? value.toString() : value,
+        );
         const answer = answers.get(key) ?? (await approver.approve(purpose, now));
         answers.set(key, answer);
         return answer;

@@ -10,12 +10,19 @@ const longestLease = 4032;
 export function checkLimits(scope: Scope, commitment: Commitment): void {
   const { settings, height } = scope;
   const { htlcs, feerate, trimmed, funding, leaseCsv, channel } = commitment;
-  if (funding.value > settings.maxChannelSat) scope.broken('policy-funding-max', { value: funding.value, most: settings.maxChannelSat });
+  if (funding.value > settings.maxChannelSat)
+    scope.broken('policy-funding-max', { value: funding.value, most: settings.maxChannelSat });
   if (feerate < settings.minFeeratePerkw || feerate > settings.maxFeeratePerkw)
-    scope.broken('policy-commitment-fee-range', { feerate, least: settings.minFeeratePerkw, most: settings.maxFeeratePerkw });
-  if (htlcs.length > settings.maxHtlcs) scope.broken('policy-commitment-htlc-count-limit', { htlcs: htlcs.length, most: settings.maxHtlcs });
+    scope.broken('policy-commitment-fee-range', {
+      feerate,
+      least: settings.minFeeratePerkw,
+      most: settings.maxFeeratePerkw,
+    });
+  if (htlcs.length > settings.maxHtlcs)
+    scope.broken('policy-commitment-htlc-count-limit', { htlcs: htlcs.length, most: settings.maxHtlcs });
   const inFlight = htlcs.reduce((sum, { amount }) => sum + amount, 0n) / 1000n;
-  if (inFlight > settings.maxInFlightSat) scope.broken('policy-commitment-htlc-inflight-limit', { inFlight, most: settings.maxInFlightSat });
+  if (inFlight > settings.maxInFlightSat)
+    scope.broken('policy-commitment-htlc-inflight-limit', { inFlight, most: settings.maxInFlightSat });
   // A trimmed HTLC is below the dust limit and the fee of its own transaction.
   const mostTrimmed = settings.maxTrimmedSat + htlcFee('success', feerate, channel.anchors);
   if (trimmed > mostTrimmed) scope.broken('policy-commitment-outputs-trimmed', { trimmed, most: mostTrimmed });

@@ -15,14 +15,21 @@ import type { Checks, Scope, Verdict } from './scope.ts';
 import { feeBudget } from './settings.ts';
 
 type PayPurpose = Extract<Purpose, { readonly kind: 'pay' }>;
-type Preapproval = Extract<Call, 'preapproveInvoice' | 'preapproveInvoiceCheck' | 'preapproveKeysend' | 'preapproveKeysendCheck'>;
+type Preapproval = Extract<
+  Call,
+  'preapproveInvoice' | 'preapproveInvoiceCheck' | 'preapproveKeysend' | 'preapproveKeysendCheck'
+>;
 
 /** How long an approval without an expiry of its own is good for, in seconds. */
 const goodFor = 24 * 60 * 60;
 const no = { reply: { approved: false } } as const;
 
 /** Within the owner's limits for payments nobody asks about; the node with what that uses up, undefined where it is not. */
-function automatic({ settings, now }: Scope, node: NodeState, { amountMsat, payee }: PayPurpose): NodeState | undefined {
+function automatic(
+  { settings, now }: Scope,
+  node: NodeState,
+  { amountMsat, payee }: PayPurpose,
+): NodeState | undefined {
   if (payee !== undefined && settings.allowedNodes.has(payee)) return node;
   if (amountMsat > settings.autoPayMsat) return undefined;
   const payments = pour(node.buckets.payments, amountMsat, settings.paymentsMsatPerDay, now);
@@ -30,7 +37,12 @@ function automatic({ settings, now }: Scope, node: NodeState, { amountMsat, paye
 }
 
 /** The node in which this payment may be made; undefined where nobody allows it. */
-export async function allowPayment(scope: Scope, node: NodeState, purpose: PayPurpose, expires: number): Promise<NodeState | undefined> {
+export async function allowPayment(
+  scope: Scope,
+  node: NodeState,
+  purpose: PayPurpose,
+  expires: number,
+): Promise<NodeState | undefined> {
   const allowed = automatic(scope, node, purpose) ?? ((await scope.approved(purpose)) ? node : undefined);
   const { hash, amountMsat, feeBudgetMsat } = purpose;
   return allowed && withApproval(allowed, { kind: 'payment', hash, amountMsat, feeBudgetMsat, expires, usesLeft: 1 });
@@ -42,7 +54,12 @@ export function approvalOf(node: NodeState, hash: string): Extract<Approval, { r
   return approval?.kind === 'payment' ? approval : undefined;
 }
 
-async function preapprove(scope: Scope, purpose: PayPurpose, expires: number, checkOnly: boolean): Promise<Verdict<Preapproval>> {
+async function preapprove(
+  scope: Scope,
+  purpose: PayPurpose,
+  expires: number,
+  checkOnly: boolean,
+): Promise<Verdict<Preapproval>> {
   if (scope.context.failPreapprove) return no;
   const { node } = scope.state;
   const known = approvalOf(node, purpose.hash);
@@ -70,7 +87,8 @@ async function invoice(scope: Scope, bytes: Uint8Array, checkOnly: boolean): Pro
     scope.broken('policy-invoice-amount', { invoice: error.message });
     return {};
   }
-  if (parsed.expiresAt <= scope.now) scope.broken('policy-invoice-not-expired', { expired: parsed.expiresAt, now: scope.now });
+  if (parsed.expiresAt <= scope.now)
+    scope.broken('policy-invoice-not-expired', { expired: parsed.expiresAt, now: scope.now });
   const amountMsat = parsed.amountMsat ?? 0n;
   const purpose: PayPurpose = {
     kind: 'pay',
@@ -117,7 +135,8 @@ async function orNotApproved(verdict: Promise<Verdict<Preapproval>>, scope: Scop
 
 export const paymentChecks: Checks<Preapproval> = {
   preapproveInvoice: (scope, { invstring }) => orNotApproved(invoice(scope, invstring, false), scope),
-  preapproveInvoiceCheck: (scope, { invstring, checkOnly }) => orNotApproved(invoice(scope, invstring, checkOnly), scope),
+  preapproveInvoiceCheck: (scope, { invstring, checkOnly }) =>
+    orNotApproved(invoice(scope, invstring, checkOnly), scope),
   preapproveKeysend: (scope, request) => orNotApproved(keysend(scope, request, false), scope),
   preapproveKeysendCheck: (scope, request) => orNotApproved(keysend(scope, request, request.checkOnly), scope),
 };

@@ -1,9 +1,9 @@
 /** Secrets going either way: what the peer revokes (36), what we revoke (40), and the points that announce more (18). */
 
-import type { Call } from '../../proto/hsmd/calls.ts';
 import { equalBytes } from '../../proto/bytes.ts';
-import { type ChannelState, highest, type SideState } from '../state/channel_state.ts';
+import type { Call } from '../../proto/hsmd/calls.ts';
 import type { Side } from '../lightning/channel.ts';
+import { type ChannelState, highest, type SideState } from '../state/channel_state.ts';
 import type { Checks, Scope } from './scope.ts';
 
 function channelOf(scope: Scope): ChannelState | undefined {
@@ -30,9 +30,15 @@ export const revocationChecks: Checks<RevocationCall> = {
     if (channel === undefined || remote === undefined || revokeNum <= remote.revokedThrough) return {};
     const known = remote.accepted.find(({ number }) => number === revokeNum);
     const facts = { number: revokeNum, revoked: remote.revokedThrough, signed: highest(remote) };
-    const right = perCommitmentSecret.use((bytes) => secp.isScalar(bytes)) && known?.point !== undefined && equalBytes(secp.publicKey(perCommitmentSecret), known.point);
+    const right =
+      perCommitmentSecret.use((bytes) => secp.isScalar(bytes)) &&
+      known?.point !== undefined &&
+      equalBytes(secp.publicKey(perCommitmentSecret), known.point);
     if (!right || revokeNum !== remote.revokedThrough + 1n) {
-      scope.broken('policy-commitment-previous-revoked', { ...facts, secret: right ? 'out of order' : 'of another point' });
+      scope.broken('policy-commitment-previous-revoked', {
+        ...facts,
+        secret: right ? 'out of order' : 'of another point',
+      });
       return {};
     }
     return { changes: { channel: withRevoked(channel, 'remote', revokeNum) } };
@@ -50,13 +56,20 @@ export const revocationChecks: Checks<RevocationCall> = {
     const next = local.accepted.find(({ number }) => number === commitNum + 1n);
     const lacking = channel.fundings.filter(({ outpoint }) => !next?.contents.has(outpoint)).length;
     if (next === undefined || lacking > 0)
-      scope.broken('policy-revoke-new-commitment-signed', { number: commitNum, validated: highest(local), fundingsWithout: lacking });
-    if (channel.closing !== undefined) scope.broken('policy-revoke-not-closed', { number: commitNum, closing: channel.closing.kind });
+      scope.broken('policy-revoke-new-commitment-signed', {
+        number: commitNum,
+        validated: highest(local),
+        fundingsWithout: lacking,
+      });
+    if (channel.closing !== undefined)
+      scope.broken('policy-revoke-not-closed', { number: commitNum, closing: channel.closing.kind });
     return { changes: { channel: withRevoked(channel, 'local', commitNum) } };
   },
 
   getPerCommitmentPoint(scope, { n }) {
-    const validated = highest(channelOf(scope)?.sides.local ?? { accepted: [], revokedThrough: -1n, settled: new Map() });
+    const validated = highest(
+      channelOf(scope)?.sides.local ?? { accepted: [], revokedThrough: -1n, settled: new Map() },
+    );
     const furthest = validated + 1n > 1n ? validated + 1n : 1n;
     if (n > furthest) scope.broken('policy-per-commitment-point-ahead', { number: n, furthest });
     return {};

@@ -4,8 +4,7 @@ import { equalBytes, toHex } from '../../proto/bytes.ts';
 import type { Clock } from '../../proto/clock.ts';
 import type { Request, RequestOf } from '../../proto/hsmd/calls.ts';
 import type { Log } from '../../proto/log.ts';
-import { type Network, networks } from '../chain/networks.ts';
-import { genesisHash } from '../chain/networks.ts';
+import { networkOfChain } from '../chain/networks.ts';
 import type { Context } from '../context.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
 import { Refusal } from '../refusal.ts';
@@ -40,18 +39,25 @@ const onlyVersion = 6;
 export function validating(parts: ValidatingParts): Policy {
   let engine: PolicyEngine | undefined;
   let store: Store | undefined;
-  const broken = takeBroken(parts.settings, (tag, message) => parts.log('warn', 'a rule that only warns is broken', { tag, message }));
+  const broken = takeBroken(parts.settings, (tag, message) =>
+    parts.log('warn', 'a rule that only warns is broken', { tag, message }),
+  );
   const refuse = (facts: Facts) => broken('policy-init', facts);
   return {
     name: 'validating',
     async start(init, preinit, { keys, version }) {
-      const network = networks.find((candidate) => equalBytes(genesisHash(candidate), init.chainparams));
+      const network = networkOfChain(init.chainparams);
       if (network === undefined) throw new Refusal('policy-init', `unknown network ${toHex(init.chainparams)}`);
-      if (network.name === 'bitcoin' && forced(init, preinit)) refuse({ found: 'secrets or behaviour forced by a developer option' });
+      if (network.name === 'bitcoin' && forced(init, preinit))
+        refuse({ found: 'secrets or behaviour forced by a developer option' });
       if (version !== onlyVersion) refuse({ version, expected: onlyVersion });
       store ??= await parts.openStore(keys);
       await checkIdentity(store, { nodeId: keys.node.point, chain: init.chainparams.slice() }, refuse);
-      engine ??= new PolicyEngine({ ...parts, store, network: invoiceNetwork(network) });
+      engine ??= new PolicyEngine({
+        ...parts,
+        store,
+        network: { invoicePrefix: network.invoicePrefix, chain: init.chainparams.slice() },
+      });
     },
     decide(context: Context, request: Request, sign) {
       if (engine === undefined) throw new Refusal('policy-init', 'expected init before anything else');
@@ -60,11 +66,10 @@ export function validating(parts: ValidatingParts): Policy {
   };
 }
 
-function invoiceNetwork(network: Network) {
-  return { invoicePrefix: network.invoicePrefix, chain: genesisHash(network) };
-}
-
-function forced(init: RequestOf<'init'>, preinit: { readonly failPreapprove: boolean; readonly noPreapproveCheck: boolean }): boolean {
+function forced(
+  init: RequestOf<'init'>,
+  preinit: { readonly failPreapprove: boolean; readonly noPreapproveCheck: boolean },
+): boolean {
   const { devForcePrivkey, devForceBip32Seed, devForceChannelSecrets, devForceChannelSecretsShaseed } = init;
   const secrets = [devForcePrivkey, devForceBip32Seed, devForceChannelSecrets, devForceChannelSecretsShaseed];
   return secrets.some((secret) => secret !== undefined) || preinit.failPreapprove || preinit.noPreapproveCheck;

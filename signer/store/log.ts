@@ -29,6 +29,8 @@ export interface ReadLog {
   readonly stateEnd: number;
   /** Where the last intact record ends; what is behind it is an unfinished write. */
   readonly end: number;
+  /** Whether the file ends with an empty batch, as it does when its store was closed: then all of it was synced. */
+  readonly closed: boolean;
 }
 
 /** A file that holds this state and no commits yet; `salt` is 16 random bytes. */
@@ -67,6 +69,7 @@ export function readLog(bytes: Uint8Array, name: string, sha256: Sha256): ReadLo
   const stateEnd = fileHeaderLength + recordHeaderLength + first.contentLength;
   const state = readState(bytes.subarray(fileHeaderLength + recordHeaderLength, stateEnd), first, name, sha256);
   let end = stateEnd;
+  let closed = false;
   while (end < bytes.length) {
     const header = readRecordHeader(bytes, end, salt, sha256);
     if (header !== undefined && (header.kind !== 'commits' || header.from !== state.head.version))
@@ -89,8 +92,9 @@ export function readLog(bytes: Uint8Array, name: string, sha256: Sha256): ReadLo
     }
     for (const { changes, head } of commits) state.apply(changes, head);
     end = start + header.contentLength;
+    closed = commits.length === 0 && end === bytes.length;
   }
-  return { state, salt, stateEnd, end };
+  return { state, salt, stateEnd, end, closed };
 }
 
 function damaged(name: string, offset: number, problem: string): StoreError {

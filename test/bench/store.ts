@@ -74,7 +74,7 @@ try {
   const heads = await Promise.all(updates.map((changes) => store.commit(changes)));
   await timed(
     'sealing 2,000 commits',
-    () => updates.forEach((changes, i) => copy.update(changes, heads[i] ?? store.head)),
+    () => updates.map((changes, i) => copy.update(changes, heads[i] ?? store.head)),
     2000,
   );
 } finally {

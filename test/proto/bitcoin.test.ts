@@ -35,7 +35,8 @@ for (const { bip, case: title, psbt, hsmd } of psbtVectors) {
   const expected = hsmd === 'same' ? psbt : hsmd;
   test(`BIP ${bip}: ${title}: is ${expected === null ? 'refused' : 'read and written'} as by lightning_hsmd`, (t) => {
     // Where locktimes contradict each other hsmd can neither sign nor write version 0: there we refuse at once.
-    if (expected === null || isVersion2(expected)) t.throws(() => parsePsbt(fromHex(psbt), curve), { instanceOf: WireError });
+    if (expected === null || isVersion2(expected))
+      t.throws(() => parsePsbt(fromHex(psbt), curve), { instanceOf: WireError });
     else t.is(toHex(serializePsbt(parsePsbt(fromHex(psbt), curve))), expected);
   });
 }
@@ -105,7 +106,9 @@ test('random bytes and bit-flipped PSBTs give values that write and read again, 
   fc.assert(fc.property(bytes, (any) => wireErrorOnly(() => serializePsbt(parsePsbt(concat(magic, any), curve)))));
   const flipped = fc
     .tuple(fc.constantFrom(...readable), fc.nat(), fc.nat({ max: 7 }))
-    .map(([{ psbt }, at, bit]) => fromHex(psbt).map((byte, i, all) => (i === at % all.length ? byte ^ (1 << bit) : byte)));
+    .map(([{ psbt }, at, bit]) =>
+      fromHex(psbt).map((byte, i, all) => (i === at % all.length ? byte ^ (1 << bit) : byte)),
+    );
   fc.assert(
     fc.property(flipped, (psbt) =>
       wireErrorOnly(() => {

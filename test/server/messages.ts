@@ -57,7 +57,7 @@ export const init = encodeMessage(calls.init.request, {
   tlvs: {},
 });
 
-export function initReply(id = nodeId): Uint8Array {
+export function initReply(id: Uint8Array = nodeId): Uint8Array {
   return encodeReply('init', {
     version: 6,
     capabilities: [29],

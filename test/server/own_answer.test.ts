@@ -81,12 +81,6 @@ test('keys may be forced in developer mode only', (t) => {
 test('a client’s node id is a point on the curve', (t) => {
   t.true(isNodeId(nodeId));
   t.true(isNodeId(otherNodeId));
-  for (const wrong of [
-    new Uint8Array(33),
-    nodeId.with(0, 5),
-    nodeId.with(32, 0),
-    nodeId.subarray(1),
-    new Uint8Array(),
-  ])
+  for (const wrong of [new Uint8Array(33), nodeId.with(0, 5), nodeId.with(32, 0), nodeId.subarray(1), new Uint8Array()])
     t.false(isNodeId(wrong));
 });

@@ -105,10 +105,6 @@ export class FaultyDisk implements FileSystem {
         this.#call(() => extend(bytes.subarray(0, bytes.length >> 1)));
         extend(bytes);
       },
-      truncate: async (length) => {
-        this.#call();
-        content.now = content.now.slice(0, length);
-      },
       sync: async () => {
         this.#call();
         content.durable = content.now;
@@ -137,7 +133,6 @@ export class FaultyDisk implements FileSystem {
 function survivor({ durable, now }: Content, loss: Loss): Uint8Array {
   if (loss === 'all') return durable;
   if (loss === 'none') return now;
-  if (now.length <= durable.length) return loss.random() < 0.5 ? now : durable;
   const left = now.slice(0, durable.length + Math.floor(loss.random() * (now.length - durable.length + 1)));
   for (let at = durable.length; at < left.length; at += sector) if (loss.random() < 0.3) left.fill(0, at, at + sector);
   return left;

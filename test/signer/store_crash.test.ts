@@ -32,6 +32,7 @@ class Machine {
       leastGrowth: 400,
     });
     this.problem ??= this.#problemOf(store);
+    this.promised = store.head; // whoever opened it may answer by what it holds
     return store;
   }
 
@@ -48,6 +49,12 @@ class Machine {
     const store = await this.open();
     await store[Symbol.asyncDispose]();
     return this.problem;
+  }
+
+  /** Only the process dies: what was not synced is still there, and still not synced. */
+  kill(): void {
+    this.fs.fault = undefined;
+    this.#lock.release();
   }
 
   crash(loss: Loss): void {
@@ -150,6 +157,22 @@ for (const [name, loss] of losses)
       t.true(again.entries.has('after'));
     }
   });
+
+test('what a store shows after its process died survives a crash of the machine that follows, with or without a commit between', async (t) => {
+  const total = await callsOf(history);
+  for (const commits of [0, 1]) {
+    for (let at = 1; at <= total; at++) {
+      const machine = new Machine();
+      machine.fs.fault = { at, kills: true };
+      await play(machine, history);
+      machine.kill();
+      const store = await machine.open();
+      for (let i = 0; i < commits; i++) await machine.commit(store, [{ key: 'after', value: value(at) }]);
+      machine.crash('all');
+      t.is(await machine.problemFound(), undefined, `process killed at call ${at}`);
+    }
+  }
+});
 
 test('killed at any call of opening after a crash, a store still opens at what was promised', async (t) => {
   for (let first = 5; first <= 60; first += 3) {

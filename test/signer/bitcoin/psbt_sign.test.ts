@@ -87,7 +87,10 @@ testEach('a key is only asked for where an input spends its output', (t, secp) =
   if (one === undefined || utxo === undefined) return t.fail('no case');
   const psbt = parsePsbt(fromHex(one.psbt), secp);
   const other = { ...asUtxo(utxo), vout: utxo.vout + 1 };
-  t.is(signUtxo(secp, psbt, other, () => t.fail('asked for the key') as never), psbt);
+  t.is(
+    signUtxo(secp, psbt, other, () => t.fail('asked for the key') as never),
+    psbt,
+  );
 });
 
 interface KeyPathVector {

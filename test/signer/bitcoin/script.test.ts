@@ -24,7 +24,16 @@ test('BIP 143: the P2WPKH output of its first example', (t) => {
 });
 
 test('an anchored to_remote has its delay in the shortest form, and at most two bytes of it', (t) => {
-  const delays = { 0: '00', 1: '51', 16: '60', 17: '0111', 127: '017f', 128: '028000', 4032: '02c00f', 32767: '02ff7f' };
+  const delays = {
+    0: '00',
+    1: '51',
+    16: '60',
+    17: '0111',
+    127: '017f',
+    128: '028000',
+    4032: '02c00f',
+    32767: '02ff7f',
+  };
   for (const [csv, push] of Object.entries(delays))
     t.is(toHex(toRemoteAnchoredScript(local, Number(csv))), `21${toHex(local)}ad${push}b2`);
   t.throws(() => toRemoteAnchoredScript(local, 32768), { instanceOf: BadRequest });

@@ -5,9 +5,9 @@ import test from 'ava';
 import { LeReader } from '../../../proto/bitcoin/stream.ts';
 import { parseTransaction, readTransaction, txid } from '../../../proto/bitcoin/tx.ts';
 import { fromHex, toHex } from '../../../proto/bytes.ts';
-import { BadRequest } from '../../../signer/context.ts';
 import { p2tr, tapTweak } from '../../../signer/bitcoin/script.ts';
 import { legacySighash, segwitSighash, taprootSighash } from '../../../signer/bitcoin/sighash.ts';
+import { BadRequest } from '../../../signer/context.ts';
 
 interface Bip143Vector {
   readonly tx: string;

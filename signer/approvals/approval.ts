@@ -1,0 +1,96 @@
+/**
+ * Approvals: an owner's leave for one purpose, up to an amount and a fee, for a time and a number of uses. Whoever keeps
+ * them first looks for one that covers what is asked, and only then asks for a new one. All of it is pure.
+ */
+
+import type { Intent } from './intents.ts';
+import { hashOf, type Purpose, serves } from './purpose.ts';
+
+export interface Approval {
+  /** 32 bytes and an index, in hex: the same request never becomes two approvals. */
+  readonly id: string;
+  readonly purpose: Purpose;
+  /** Fees aside; 'all' only where the owner said so. */
+  readonly amountMsat: bigint | 'all';
+  readonly feeBudgetMsat: bigint;
+  /** Milliseconds since 1970. */
+  readonly expiresAt: number;
+  readonly usesLeft: number;
+  /** For an offer or a keysend: the payment it was used for first, and can only be used for since. */
+  readonly boundTo: Uint8Array | undefined;
+  /** Whose word it is, for people. */
+  readonly by: string;
+}
+
+/** What lightningd is about to do, as far as its request tells. */
+export interface Wanted {
+  readonly purpose: Purpose;
+  /** Undefined where it does not say: an invoice whose payer chooses. */
+  readonly amountMsat: bigint | undefined;
+}
+
+/** Why an approval does not cover what is wanted; undefined where it does. */
+export function objection(approval: Approval, wanted: Wanted, now: number): string | undefined {
+  const { purpose, amountMsat, expiresAt, usesLeft, boundTo } = approval;
+  const isSame =
+    boundTo === undefined ? serves(purpose, wanted.purpose) : serves(boundPurpose(boundTo), wanted.purpose);
+  if (!isSame) return 'it is for something else';
+  if (now >= expiresAt) return 'it has expired';
+  if (usesLeft < 1) return 'it has been used';
+  if (amountMsat !== 'all' && (wanted.amountMsat ?? 0n) > amountMsat)
+    return `it is for ${amountMsat} msat, not ${wanted.amountMsat}`;
+  return undefined;
+}
+
+/** The first approval that covers what is wanted. */
+export function findApproval(approvals: readonly Approval[], wanted: Wanted, now: number): Approval | undefined {
+  return approvals.find((approval) => objection(approval, wanted, now) === undefined);
+}
+
+/** The approval after one use. One for whatever hash there will be is from now on for this one. */
+export function used(approval: Approval, { purpose }: Wanted): Approval {
+  return { ...approval, usesLeft: approval.usesLeft - 1, boundTo: approval.boundTo ?? hashOf(purpose) };
+}
+
+/** All that the given approvals allow to leave for a payment hash, amounts and fee budgets apart. */
+export function allowanceFor(
+  approvals: readonly Approval[],
+  paymentHash: Uint8Array,
+): { readonly amountMsat: bigint; readonly feeBudgetMsat: bigint } {
+  const ours = approvals.filter(({ purpose, boundTo }) =>
+    serves(boundTo === undefined ? purpose : boundPurpose(boundTo), boundPurpose(paymentHash)),
+  );
+  return {
+    amountMsat: ours.reduce((sum, { amountMsat }) => sum + (amountMsat === 'all' ? 0n : amountMsat), 0n),
+    feeBudgetMsat: ours.reduce((sum, { feeBudgetMsat }) => sum + feeBudgetMsat, 0n),
+  };
+}
+
+function boundPurpose(paymentHash: Uint8Array): Purpose {
+  return { kind: 'payment', paymentHash };
+}
+
+/** What a payment may cost beyond its amount, where the owner did not say: the larger of the two. */
+export interface FeeBudget {
+  readonly absoluteMsat: bigint;
+  /** Millionths of the amount. */
+  readonly proportional: bigint;
+}
+
+/** 5 sat or 1 %, whichever is more. */
+export const defaultFeeBudget: FeeBudget = { absoluteMsat: 5_000n, proportional: 10_000n };
+
+export function feeBudgetOf(amountMsat: bigint | 'all', { absoluteMsat, proportional }: FeeBudget): bigint {
+  const share = amountMsat === 'all' ? 0n : (amountMsat * proportional) / 1_000_000n;
+  return share > absoluteMsat ? share : absoluteMsat;
+}
+
+/** An approval of what a client asked for. */
+export function approvalOf(
+  { purpose, amountMsat, feeMsat }: Intent,
+  terms: { readonly id: string; readonly by: string; readonly expiresAt: number; readonly budget: FeeBudget },
+): Approval {
+  const { id, by, expiresAt, budget } = terms;
+  const feeBudgetMsat = feeMsat ?? feeBudgetOf(amountMsat, budget);
+  return { id, purpose, amountMsat, feeBudgetMsat, expiresAt, usesLeft: 1, boundTo: undefined, by };
+}

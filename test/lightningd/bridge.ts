@@ -1,0 +1,71 @@
+/**
+ * Host and signer of one node, with mutual TLS between them, for the stand-in that `bridge-hsmd` becomes:
+ * `node bridge.js DIRECTORY PID`. The socket and the certificates are in DIRECTORY, which is removed in the end; the
+ * hsm_secret is in the working directory, as hsmd has it. Ends with the process PID.
+ */
+
+import { readFileSync } from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { identityOf } from '../../cli/directory.ts';
+import { createCertificates } from '../../cli/init.ts';
+import { sleep, systemClock } from '../../proto/clock.ts';
+import { systemEntropy } from '../../proto/entropy.ts';
+import { jsonLines } from '../../proto/log.ts';
+import { Host } from '../../server/host.ts';
+import { Signer } from '../../signer/dispatch.ts';
+import { noPolicy } from '../../signer/policy/policy.ts';
+import { backend } from '../../signer/node/backends.ts';
+import { keepAttached } from '../../signer/node/link.ts';
+import { secretFile } from '../../signer/node/secret_file.ts';
+import { Session } from '../../signer/session.ts';
+
+/** What a stand-in calls its node where it is not told a name. */
+const node = 'node';
+const lookEveryMs = 200;
+const parts = {
+  clock: systemClock,
+  entropy: systemEntropy,
+  log: jsonLines((line) => process.stderr.write(line), Date.now),
+};
+
+/** Resolves when a process is gone; one that nobody waited for yet is gone too. */
+async function ended(pid: number): Promise<void> {
+  const runs = () => {
+    try {
+      return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    } catch {
+      return false;
+    }
+  };
+  const forever = new AbortController().signal;
+  while (runs()) await sleep(systemClock, lookEveryMs, forever);
+}
+
+async function serve(directory: string, pid: number): Promise<void> {
+  await createCertificates(directory, node, [], 1);
+  const identity = await identityOf(directory, 'host');
+  const sockets = [join(directory, 'keyhold.sock')];
+  await using host = await Host.open({ ...parts, sockets, listen: '127.0.0.1:0', identity });
+  const secret = secretFile({ path: 'hsm_secret', passphrase: undefined, create: true, entropy: systemEntropy });
+  const signer = new Signer({ secp: backend(undefined, systemEntropy), secret, policy: noPolicy });
+  const stop = new AbortController();
+  const about = { id: systemEntropy(16), name: 'test', software: 'test', signal: stop.signal };
+  const session = new Session({ ...parts, ...about, signer });
+  const address = `127.0.0.1:${host.port}`;
+  const attached = keepAttached(
+    { ...parts, session, address, identity: await identityOf(directory, 'signer') },
+    stop.signal,
+  );
+  await ended(pid);
+  stop.abort();
+  await attached;
+}
+
+const [directory, pid] = process.argv.slice(2);
+if (directory === undefined || pid === undefined) throw new Error('expected a directory and the pid of a stand-in');
+try {
+  await serve(directory, Number(pid));
+} finally {
+  await rm(directory, { recursive: true, force: true });
+}

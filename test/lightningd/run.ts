@@ -1,0 +1,61 @@
+/**
+ * `npm run test:lightningd [-- WAY… SCENARIO…]`: real lightningd nodes, with Keyhold as their hsmd, play scenarios on
+ * regtest. Each runs inline (bin/keyhold-hsmd-inline) and over a bridge (host and signer, bridge.ts); naming a way or
+ * some scenarios leaves out the others. Needs CLN (a built Core Lightning), BITCOIN (a folder with bitcoind and
+ * bitcoin-cli) and the scenarios: KEYHOLD_SCENARIOS, or shared/tools/scenarios.py beside this checkout.
+ */
+
+import { existsSync } from 'node:fs';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { playScenarios } from './scenarios.ts';
+
+const root = new URL('../../../', import.meta.url);
+const inCheckout = (path: string) => fileURLToPath(new URL(path, root));
+const { CLN, BITCOIN, KEYHOLD_SCENARIOS = inCheckout('../shared/tools/scenarios.py') } = process.env;
+
+const ways = { inline: inCheckout('bin/keyhold-hsmd-inline'), bridge: inCheckout('test/lightningd/bridge-hsmd') };
+
+/** What the run needs and does not have, each with what to do about it. */
+function missing(): readonly string[] {
+  const needed: readonly (readonly [path: string, advice: string])[] = [
+    [`${CLN}/lightningd/lightningd`, 'set CLN to a built Core Lightning tree'],
+    [`${BITCOIN}/bitcoind`, 'set BITCOIN to a folder with bitcoind and bitcoin-cli'],
+    [`${BITCOIN}/bitcoin-cli`, 'set BITCOIN to a folder with bitcoind and bitcoin-cli'],
+    [KEYHOLD_SCENARIOS, 'set KEYHOLD_SCENARIOS to the program that plays the scenarios'],
+    [inCheckout('bin/keyhold-hsmd'), 'build the stand-in with a C compiler: npm run build'],
+  ];
+  return needed.filter(([path]) => !existsSync(path)).map(([path, advice]) => `no ${path}: ${advice}`);
+}
+
+async function run(args: readonly string[]): Promise<number> {
+  const absent = missing();
+  if (absent.length > 0) {
+    console.log(`${absent.join('\n')}\n0 passed, 0 failed, all skipped`);
+    return 0;
+  }
+  const isWay = (name: string): name is keyof typeof ways => name in ways;
+  const chosen = args.some(isWay) ? args.filter(isWay) : (['inline', 'bridge'] as const);
+  const names = args.filter((name) => !isWay(name));
+  let passed = 0;
+  let failed = 0;
+  for (const way of chosen) {
+    // A short path: the sockets inside must stay below 108 bytes.
+    const directory = await mkdtemp(join(tmpdir(), 'keyhold-'));
+    const results = await playScenarios({ program: KEYHOLD_SCENARIOS, hsmd: ways[way], directory, names }, (result) => {
+      console.log(`${way} ${result.name}: ${result.ok ? 'ok' : 'FAILED'}, ${result.seconds} s`);
+      if (!result.ok) console.log(result.details);
+    });
+    const bad = results.filter(({ ok }) => !ok).length;
+    passed += results.length - bad;
+    failed += bad;
+    if (bad === 0) await rm(directory, { recursive: true, force: true });
+    else console.log(`logs and databases of the nodes: ${directory}`);
+  }
+  console.log(`${passed} passed, ${failed} failed`);
+  return failed === 0 ? 0 : 1;
+}
+
+process.exitCode = await run(process.argv.slice(2));
