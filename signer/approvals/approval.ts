@@ -7,7 +7,7 @@ import type { Intent } from './intents.ts';
 import { hashOf, type Purpose, serves } from './purpose.ts';
 
 export interface Approval {
-  /** 32 bytes and an index, in hex: the same request never becomes two approvals. */
+  /** The same for the same request and intent, so that it never becomes two. */
   readonly id: string;
   readonly purpose: Purpose;
   /** Fees aside; 'all' only where the owner said so. */
@@ -18,6 +18,8 @@ export interface Approval {
   readonly usesLeft: number;
   /** For an offer or a keysend: the payment it was used for first, and can only be used for since. */
   readonly boundTo: Uint8Array | undefined;
+  /** Whether it adds to other approvals of its payment: a part of it, where to pay an invoice again is the same payment. */
+  readonly isPart: boolean;
   /** Whose word it is, for people. */
   readonly by: string;
 }
@@ -52,18 +54,29 @@ export function used(approval: Approval, { purpose }: Wanted): Approval {
   return { ...approval, usesLeft: approval.usesLeft - 1, boundTo: approval.boundTo ?? hashOf(purpose) };
 }
 
-/** All that the given approvals allow to leave for a payment hash, amounts and fee budgets apart. */
-export function allowanceFor(
-  approvals: readonly Approval[],
-  paymentHash: Uint8Array,
-): { readonly amountMsat: bigint; readonly feeBudgetMsat: bigint } {
-  const ours = approvals.filter(({ purpose, boundTo }) =>
-    serves(boundTo === undefined ? purpose : boundPurpose(boundTo), boundPurpose(paymentHash)),
-  );
-  return {
-    amountMsat: ours.reduce((sum, { amountMsat }) => sum + (amountMsat === 'all' ? 0n : amountMsat), 0n),
-    feeBudgetMsat: ours.reduce((sum, { feeBudgetMsat }) => sum + feeBudgetMsat, 0n),
-  };
+export interface Allowance {
+  readonly amountMsat: bigint;
+  readonly feeBudgetMsat: bigint;
+}
+
+/**
+ * All that the given approvals allow to leave for a payment hash, whether used or not. Parts add up; of approvals of the
+ * whole, an invoice's that was tried again say, the largest counts.
+ */
+export function allowanceFor(approvals: readonly Approval[], paymentHash: Uint8Array): Allowance {
+  let whole: Allowance = { amountMsat: 0n, feeBudgetMsat: 0n };
+  let parts = whole;
+  for (const { purpose, boundTo, amountMsat, feeBudgetMsat, isPart } of approvals) {
+    if (amountMsat === 'all' || !serves(boundTo === undefined ? purpose : boundPurpose(boundTo), boundPurpose(paymentHash)))
+      continue;
+    if (isPart) parts = { amountMsat: parts.amountMsat + amountMsat, feeBudgetMsat: parts.feeBudgetMsat + feeBudgetMsat };
+    else whole = larger(whole, { amountMsat, feeBudgetMsat });
+  }
+  return larger(whole, parts);
+}
+
+function larger(a: Allowance, b: Allowance): Allowance {
+  return a.amountMsat + a.feeBudgetMsat >= b.amountMsat + b.feeBudgetMsat ? a : b;
 }
 
 function boundPurpose(paymentHash: Uint8Array): Purpose {
@@ -87,10 +100,10 @@ export function feeBudgetOf(amountMsat: bigint | 'all', { absoluteMsat, proporti
 
 /** An approval of what a client asked for. */
 export function approvalOf(
-  { purpose, amountMsat, feeMsat }: Intent,
+  { purpose, amountMsat, feeMsat, isPart = false }: Intent,
   terms: { readonly id: string; readonly by: string; readonly expiresAt: number; readonly budget: FeeBudget },
 ): Approval {
   const { id, by, expiresAt, budget } = terms;
   const feeBudgetMsat = feeMsat ?? feeBudgetOf(amountMsat, budget);
-  return { id, purpose, amountMsat, feeBudgetMsat, expiresAt, usesLeft: 1, boundTo: undefined, by };
+  return { id, purpose, amountMsat, feeBudgetMsat, expiresAt, usesLeft: 1, boundTo: undefined, isPart, by };
 }

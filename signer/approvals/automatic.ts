@@ -96,6 +96,7 @@ function yes(
     expiresAt: now + lifetime,
     usesLeft: 1,
     boundTo: undefined,
+    isPart: false,
     by,
   };
   return { answer: 'yes', approvals: [approval] };

@@ -18,7 +18,7 @@ import { AddressError } from './address.ts';
 import { type Approval, approvalOf, type FeeBudget, objection } from './approval.ts';
 import type { Approver, Facts } from './approver.ts';
 import { type Intent, IntentError, intentsOf } from './intents.ts';
-import { readMessage } from './protobuf.ts';
+import { type ProtoMessage, readMessage } from './protobuf.ts';
 import { keyOfPurpose } from './purpose.ts';
 import { readingsOf } from './readings.ts';
 import { parseRune, type Rune, RuneError } from './rune.ts';
@@ -129,21 +129,18 @@ export function meaningOf({ uri, payload, bound }: VerifiedRequest, network: Net
   const message = readMessage(payload);
   const intents = intentsOf(uri, message, network);
   if (bound || intents.length === 0) return intents;
-  for (const other of readings) {
-    if (other === uri) continue;
-    const meant = granted(() => intentsOf(other, message, network));
-    if (meant !== undefined && keyOfIntents(meant) !== keyOfIntents(intents))
+  for (const other of readings)
+    if (other !== uri && !isSame(other, message, network, intents))
       throw new RequestError(`the same bytes could be a request of ${other}: expected a signature over the URI`);
-  }
   return intents;
 }
 
-/** Undefined for a reading that the node itself would turn down: nothing was lost or allowed by signing that. */
-function granted(read: () => readonly Intent[]): readonly Intent[] | undefined {
+/** Whether a request of another method would ask for exactly the same; one that this signer cannot judge would not. */
+function isSame(other: string, message: ProtoMessage, network: Network, intents: readonly Intent[]): boolean {
   try {
-    return read();
+    return keyOfIntents(intentsOf(other, message, network)) === keyOfIntents(intents);
   } catch (error: unknown) {
-    if (isUngranted(error)) return undefined;
+    if (isUngranted(error)) return false;
     throw error;
   }
 }

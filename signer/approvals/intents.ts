@@ -20,6 +20,8 @@ export interface Intent {
   readonly amountMsat: bigint | 'all';
   /** The fee the client agreed to; undefined: what the owner's limits say. */
   readonly feeMsat: bigint | undefined;
+  /** One part of a payment whose other parts the client asks for separately (sendpay). */
+  readonly isPart?: true;
 }
 
 /** A request that asks for something, but not in a way that can be granted. */
@@ -144,7 +146,7 @@ function keysend(
 /** sendpay and sendonion: what the first hop is given includes all fees. */
 function rawHtlc(paymentHash: Uint8Array | undefined, firstHop: ProtoMessage | undefined, field: number): Intent {
   const amountMsat = required(firstHop && amount(firstHop, field));
-  return { purpose: { kind: 'payment', paymentHash: required(paymentHash) }, amountMsat, feeMsat: 0n };
+  return { purpose: { kind: 'payment', paymentHash: required(paymentHash) }, amountMsat, feeMsat: 0n, isPart: true };
 }
 
 function output(network: Network, address: string | undefined, amountMsat: bigint | 'all'): Intent {

@@ -14,10 +14,10 @@ import { systemEntropy } from '../../proto/entropy.ts';
 import { jsonLines } from '../../proto/log.ts';
 import { Host } from '../../server/host.ts';
 import { Signer } from '../../signer/dispatch.ts';
-import { noPolicy } from '../../signer/policy/policy.ts';
 import { backend } from '../../signer/node/backends.ts';
 import { keepAttached } from '../../signer/node/link.ts';
 import { secretFile } from '../../signer/node/secret_file.ts';
+import { noPolicy } from '../../signer/policy/policy.ts';
 import { Session } from '../../signer/session.ts';
 
 /** What a stand-in calls its node where it is not told a name. */

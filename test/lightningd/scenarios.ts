@@ -25,7 +25,7 @@ export interface ScenarioResult {
 
 /** `name: ok 12s`, printed at the end of each scenario. */
 const verdict = /^(\w+): (ok|FAILED) (\d+)s$/;
-const detailLines = 12;
+const detailLines = 20;
 
 /** Plays the scenarios; tells of each when it is over. Those asked for that never reported have failed. */
 export async function playScenarios(
@@ -37,22 +37,35 @@ export async function playScenarios(
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exit = once(child, 'close');
+  const results: ScenarioResult[] = [];
+  let failed: { readonly name: string; readonly seconds: number } | undefined;
   let printed: string[] = [];
   child.stderr.setEncoding('utf8').on('data', (text: string) => printed.push(text));
-  const results: ScenarioResult[] = [];
-  const report = (name: string, ok: boolean, seconds: number) => {
-    const details = printed.join('').split('\n').slice(-detailLines).join('\n');
+  const report = (result: ScenarioResult) => {
+    results.push(result);
+    onResult(result);
+  };
+  /** Why a scenario failed is printed behind its verdict, so it is reported with the next. */
+  const reportFailed = () => {
+    const details = printed.join('').trimEnd().split('\n').slice(-detailLines).join('\n');
     printed = [];
-    results.push({ name, ok, seconds, details });
-    onResult({ name, ok, seconds, details });
+    if (failed !== undefined) report({ ...failed, ok: false, details });
+    failed = undefined;
   };
   for await (const line of createInterface({ input: child.stdout })) {
     const [, name, outcome, seconds] = verdict.exec(line) ?? [];
-    if (name !== undefined) report(name, outcome === 'ok', Number(seconds));
+    if (name === undefined) continue;
+    reportFailed();
+    if (outcome === 'ok') report({ name, ok: true, seconds: Number(seconds), details: '' });
+    else failed = { name, seconds: Number(seconds) };
   }
   const [code] = await exit;
+  reportFailed();
   const reported = new Set(results.map(({ name }) => name));
-  for (const name of names) if (!reported.has(name)) report(name, false, 0);
-  if (code !== 0 && results.every(({ ok }) => ok)) report(`the program, which ended with ${code},`, false, 0);
+  for (const name of names)
+    if (!reported.has(name))
+      report({ name, ok: false, seconds: 0, details: 'it was not played: is there such a one?' });
+  if (code !== 0 && results.every(({ ok }) => ok))
+    report({ name: program, ok: false, seconds: 0, details: `it ended with ${code}` });
   return results;
 }
