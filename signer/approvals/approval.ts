@@ -54,6 +54,9 @@ export function used(approval: Approval, { purpose }: Wanted): Approval {
   return { ...approval, usesLeft: approval.usesLeft - 1, boundTo: approval.boundTo ?? hashOf(purpose) };
 }
 
+/** 21 million bitcoin. */
+const everythingMsat = 2_100_000_000_000_000_000n;
+
 export interface Allowance {
   readonly amountMsat: bigint;
   readonly feeBudgetMsat: bigint;
@@ -67,10 +70,11 @@ export function allowanceFor(approvals: readonly Approval[], paymentHash: Uint8A
   let whole: Allowance = { amountMsat: 0n, feeBudgetMsat: 0n };
   let parts = whole;
   for (const { purpose, boundTo, amountMsat, feeBudgetMsat, isPart } of approvals) {
-    if (amountMsat === 'all' || !serves(boundTo === undefined ? purpose : boundPurpose(boundTo), boundPurpose(paymentHash)))
-      continue;
-    if (isPart) parts = { amountMsat: parts.amountMsat + amountMsat, feeBudgetMsat: parts.feeBudgetMsat + feeBudgetMsat };
-    else whole = larger(whole, { amountMsat, feeBudgetMsat });
+    const own = boundTo === undefined ? purpose : boundPurpose(boundTo);
+    if (!serves(own, boundPurpose(paymentHash))) continue;
+    const most = amountMsat === 'all' ? everythingMsat : amountMsat;
+    if (isPart) parts = { amountMsat: parts.amountMsat + most, feeBudgetMsat: parts.feeBudgetMsat + feeBudgetMsat };
+    else whole = larger(whole, { amountMsat: most, feeBudgetMsat });
   }
   return larger(whole, parts);
 }

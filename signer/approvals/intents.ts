@@ -21,7 +21,7 @@ export interface Intent {
   /** The fee the client agreed to; undefined: what the owner's limits say. */
   readonly feeMsat: bigint | undefined;
   /** One part of a payment whose other parts the client asks for separately (sendpay). */
-  readonly isPart?: true;
+  readonly isPart?: boolean;
 }
 
 /** A request that asks for something, but not in a way that can be granted. */

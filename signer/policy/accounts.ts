@@ -100,13 +100,12 @@ function closeFinished(scope: Scope, channel: ChannelState, node: NodeState): Ou
   const without = ({ settled }: SideState) => new Map([...settled].filter(([hash]) => !finished.includes(hash)));
   const sides = { local: { ...local, settled: without(local) }, remote: { ...remote, settled: without(remote) } };
   const used = finished.filter((hash) => (local.settled.get(hash)?.out ?? 0n) > 0n);
-  const approvals = new Map(node.approvals);
+  let { approvals } = node;
   for (const hash of used) {
     const approval = approvalOf(node, hash);
-    if (approval !== undefined)
-      approvals.set(`payment/${hash}`, { ...approval, usesLeft: Math.max(0, approval.usesLeft - 1) });
+    if (approval !== undefined) approvals = approvals.with({ ...approval, usesLeft: Math.max(0, approval.usesLeft - 1) });
   }
-  return { channel: { ...channel, sides }, node: { ...node, approvals } };
+  return { channel: { ...channel, sides }, node: used.length === 0 ? node : { ...node, approvals } };
 }
 
 function withSide(channel: ChannelState, side: Side, next: SideState): ChannelState {

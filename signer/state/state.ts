@@ -3,6 +3,7 @@
 import { toHex } from '../../proto/bytes.ts';
 import type { Changes, StateView } from '../policy/scope.ts';
 import type { Change } from '../store/store.ts';
+import { type Approval, Approvals } from './approvals.ts';
 import type { ChannelState } from './channel_state.ts';
 import { decodeState, encodeState } from './encode.ts';
 import { type Flow, Flows } from './flows.ts';
@@ -16,13 +17,16 @@ export function channelKey(peer: Uint8Array | string, dbid: bigint): string {
 export class SignerState implements StateView {
   readonly #channels = new Map<string, ChannelState>();
   readonly #flows = new Flows();
-  #node: NodeState = freshNode;
+  readonly #approvals = new Map<string, Approval>();
+  #node: NodeState = { ...freshNode, approvals: new Approvals(this.#approvals) };
   #version = 0;
 
   /** The state that a store's entries hold. */
   constructor(entries: ReadonlyMap<string, Uint8Array>) {
+    const approvals = new Approvals(this.#approvals);
     for (const [key, value] of entries) {
-      if (key === 'node') this.#node = decodeState<NodeState>(value);
+      if (key === 'node') this.#node = { ...decodeState<NodeState>(value), approvals };
+      else if (key.startsWith('approval/')) this.#approvals.set(key.slice('approval/'.length), decodeState<Approval>(value));
       else if (key.startsWith('channel/')) this.#set(key.slice('channel/'.length), decodeState<ChannelState>(value));
     }
   }
@@ -62,11 +66,24 @@ export class SignerState implements StateView {
       this.#flows.set(key, undefined);
       entries.push({ key: `channel/${key}`, value: undefined });
     }
-    if (node !== undefined) {
-      this.#node = node;
-      entries.push({ key: 'node', value: encodeState(node) });
-    }
+    if (node !== undefined) entries.push(...this.#setNode(node));
     if (entries.length > 0) this.#version++;
+    return entries;
+  }
+
+  #setNode(node: NodeState): readonly Change[] {
+    const { approvals, ...rest } = node;
+    const { approvals: _held, ...earlier } = this.#node;
+    const entries: Change[] = [];
+    for (const [key, approval] of approvals.changed) {
+      if (approval === undefined) this.#approvals.delete(key);
+      else this.#approvals.set(key, approval);
+      entries.push({ key: `approval/${key}`, value: approval && encodeState(approval) });
+    }
+    // Most requests that touch the node only touch its approvals.
+    const changed = Object.keys(rest).some((name) => rest[name as keyof typeof rest] !== earlier[name as keyof typeof earlier]);
+    if (changed) entries.push({ key: 'node', value: encodeState(rest) });
+    this.#node = { ...node, approvals: new Approvals(this.#approvals) };
     return entries;
   }
 

@@ -26,7 +26,7 @@ export class SealedCopy {
   #sum = 0n;
   #version: bigint;
 
-  /** Begins with what the store holds; takes about 25 µs for each entry. */
+  /** Begins with what the store holds; takes some tens of microseconds for each entry. */
   constructor(seal: Seal, { entries, versions, head }: Snapshot) {
     this.#seal = seal;
     for (const [key, value] of entries) this.#set(key, seal.term(key, versions.get(key) ?? 0n, value));

@@ -1,0 +1,401 @@
+import { readFile } from 'node:fs/promises';
+import { sha256 } from '@noble/hashes/sha2.js';
+import test from 'ava';
+import fc from 'fast-check';
+import { fromHex, toHex } from '../../../proto/bytes.ts';
+import { WireError } from '../../../proto/hsmd/codec.ts';
+import { AddressError, scriptOfAddress } from '../../../signer/approvals/address.ts';
+import { type Intent, IntentError, intentsOf } from '../../../signer/approvals/intents.ts';
+import { readMessage } from '../../../signer/approvals/protobuf.ts';
+import { InvoiceError } from '../../../signer/lightning/invoice_error.ts';
+import { network } from '../chain/mining.ts';
+import { type Fields, msat, nodeId, protobuf } from './clients.ts';
+
+interface Bolt11Vectors {
+  readonly valid: readonly { readonly invoice: string }[];
+}
+interface Bolt12Vectors {
+  readonly offers: readonly { readonly description: string; readonly offer: string }[];
+}
+
+// The files hold what their names say; wrong ones fail the tests that read them.
+const bolt11 = JSON.parse(await readFile('test/vectors/invoices/bolt11.json', 'utf8')) as Bolt11Vectors;
+const bolt12 = JSON.parse(await readFile('test/vectors/invoices/bolt12.json', 'utf8')) as Bolt12Vectors;
+const [donation = '', coffee = ''] = bolt11.valid.map(({ invoice }) => invoice);
+const offer = bolt12.offers.find(({ description }) => description === 'with amount')?.offer ?? '';
+const openOffer = bolt12.offers.find(({ description }) => description === 'Minimal bolt12 offer')?.offer ?? '';
+
+const bitcoin = network('bitcoin');
+const address = 'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4';
+const script = scriptOfAddress(address, bitcoin);
+const hash = fromHex('0001020304050607080900010203040506070809000102030405060708090102');
+const coffeeMsat = 250_000_000n;
+
+const meaning = (uri: string, fields: Fields) => intentsOf(uri, readMessage(protobuf(fields)), bitcoin);
+const payment = (amountMsat: bigint, feeMsat?: bigint): Intent => ({
+  purpose: { kind: 'payment', paymentHash: hash },
+  amountMsat,
+  feeMsat,
+});
+
+const cases: readonly (readonly [what: string, uri: string, fields: Fields, intents: readonly Intent[]])[] = [
+  ['an invoice', '/cln.Node/Pay', [[1, coffee]], [payment(coffeeMsat)]],
+  [
+    'an invoice in capitals with its scheme',
+    '/cln.Node/Pay',
+    [[1, `LIGHTNING:${coffee.toUpperCase()}`]],
+    [payment(coffeeMsat)],
+  ],
+  [
+    'an invoice and its own amount',
+    '/cln.Node/Pay',
+    [
+      [1, coffee],
+      [13, msat(250_000_000)],
+    ],
+    [payment(coffeeMsat)],
+  ],
+  [
+    'an amountless invoice and an amount',
+    '/cln.Node/Pay',
+    [
+      [1, donation],
+      [13, msat(7000)],
+    ],
+    [payment(7000n)],
+  ],
+  [
+    'a part of an invoice',
+    '/cln.Node/Pay',
+    [
+      [1, coffee],
+      [15, msat(1000)],
+    ],
+    [payment(1000n)],
+  ],
+  [
+    'a maximum fee',
+    '/cln.Node/Pay',
+    [
+      [1, coffee],
+      [11, msat(1234)],
+    ],
+    [payment(coffeeMsat, 1234n)],
+  ],
+  [
+    'a fee in percent',
+    '/cln.Node/Pay',
+    [
+      [1, coffee],
+      [4, { double: 0.5 }],
+    ],
+    [payment(coffeeMsat, 1_250_000n)],
+  ],
+  [
+    'a fee in percent of little',
+    '/cln.Node/Pay',
+    [
+      [1, donation],
+      [4, { double: 0.5 }],
+      [13, msat(1000)],
+    ],
+    [payment(1000n, 5000n)],
+  ],
+  [
+    'xpay of an invoice',
+    '/cln.Node/Xpay',
+    [
+      [1, coffee],
+      [3, msat(10)],
+    ],
+    [payment(coffeeMsat, 10n)],
+  ],
+  ['renepay of an invoice', '/cln.Node/RenePay', [[1, coffee]], [payment(coffeeMsat)]],
+  [
+    'a trampoline payment',
+    '/greenlight.Node/TrampolinePay',
+    [
+      [1, donation],
+      [3, 4000],
+      [5, { float: 50 }],
+    ],
+    [payment(4000n, 2000n)],
+  ],
+  ['a preapproval', '/cln.Node/PreApproveInvoice', [[1, coffee]], [payment(coffeeMsat)]],
+  [
+    'a keysend',
+    '/cln.Node/KeySend',
+    [
+      [1, nodeId],
+      [10, msat(9)],
+    ],
+    [{ purpose: { kind: 'keysend', destination: nodeId, paymentHash: undefined }, amountMsat: 9n, feeMsat: undefined }],
+  ],
+  [
+    'the first hop of a route',
+    '/cln.Node/SendPay',
+    [
+      [1, [[5, msat(70)]]],
+      [1, [[5, msat(60)]]],
+      [2, hash],
+    ],
+    [{ ...payment(70n, 0n), isPart: true }],
+  ],
+  [
+    'the first hop of an onion',
+    '/cln.Node/SendOnion',
+    [
+      [1, new Uint8Array(1366)],
+      [
+        2,
+        [
+          [1, nodeId],
+          [2, msat(70)],
+        ],
+      ],
+      [3, hash],
+    ],
+    [{ ...payment(70n, 0n), isPart: true }],
+  ],
+  [
+    'a withdrawal',
+    '/cln.Node/Withdraw',
+    [
+      [1, address],
+      [2, [[1, msat(5000)]]],
+    ],
+    [{ purpose: { kind: 'output', script }, amountMsat: 5000n, feeMsat: undefined }],
+  ],
+  [
+    'a withdrawal of all',
+    '/cln.Node/Withdraw',
+    [
+      [1, address],
+      [2, [[2, 1]]],
+    ],
+    [{ purpose: { kind: 'output', script }, amountMsat: 'all', feeMsat: undefined }],
+  ],
+  [
+    'several withdrawals',
+    '/cln.Node/MultiWithdraw',
+    [
+      [
+        1,
+        [
+          [1, address],
+          [2, msat(1000)],
+        ],
+      ],
+      [
+        1,
+        [
+          [1, address],
+          [2, msat(2000)],
+        ],
+      ],
+    ],
+    [1000n, 2000n].map((amountMsat) => ({ purpose: { kind: 'output', script }, amountMsat, feeMsat: undefined })),
+  ],
+  [
+    'a channel',
+    '/cln.Node/FundChannel',
+    [
+      [1, [[1, msat(9000)]]],
+      [9, nodeId],
+    ],
+    [{ purpose: { kind: 'channel', peer: nodeId, pushMsat: 0n }, amountMsat: 9000n, feeMsat: undefined }],
+  ],
+  [
+    'a channel with a gift',
+    '/cln.Node/FundChannel',
+    [
+      [1, [[2, 1]]],
+      [5, msat(3)],
+      [9, nodeId],
+    ],
+    [{ purpose: { kind: 'channel', peer: nodeId, pushMsat: 3n }, amountMsat: 'all', feeMsat: undefined }],
+  ],
+  [
+    'several channels',
+    '/cln.Node/MultiFundChannel',
+    [
+      [
+        1,
+        [
+          [1, `${toHex(nodeId)}@host:9735`],
+          [2, [[1, msat(1)]]],
+        ],
+      ],
+    ],
+    [{ purpose: { kind: 'channel', peer: nodeId, pushMsat: 0n }, amountMsat: 1n, feeMsat: undefined }],
+  ],
+  [
+    'a splice-out',
+    '/cln.Node/SpliceOut',
+    [
+      [1, 'ab'],
+      [2, '700sat'],
+      [3, address],
+    ],
+    [{ purpose: { kind: 'output', script }, amountMsat: 700_000n, feeMsat: undefined }],
+  ],
+  [
+    'a close',
+    '/cln.Node/Close',
+    [
+      [1, '1X2X3'],
+      [3, address],
+    ],
+    [{ purpose: { kind: 'close', names: ['1x2x3'], script }, amountMsat: 'all', feeMsat: undefined }],
+  ],
+  ['a decoding', '/cln.Node/Decode', [[1, coffee]], []],
+  ['a method nobody knows', '/cln.Node/toString', [[1, coffee]], []],
+];
+
+for (const [what, uri, fields, intents] of cases)
+  test(`${uri} means ${what}`, (t) => {
+    t.deepEqual(meaning(uri, fields), intents);
+  });
+
+test('an offer is meant with its price, or with the amount beside it', (t) => {
+  const [priced] = meaning('/cln.Node/Xpay', [[1, offer]]);
+  t.is(priced?.purpose.kind, 'offer');
+  t.is(priced?.amountMsat, 10_000n);
+  t.is(
+    meaning('/cln.Node/Xpay', [
+      [1, openOffer],
+      [2, msat(77)],
+    ])[0]?.amountMsat,
+    77n,
+  );
+  t.throws(() => meaning('/cln.Node/Xpay', [[1, openOffer]]), { instanceOf: IntentError });
+});
+
+test('an invoice to issue is meant with all its terms', (t) => {
+  const preimage = new Uint8Array(32).fill(4);
+  const terms = {
+    amountMsat: 5n,
+    description: 'tea',
+    hashOnly: true,
+    expirySeconds: 60,
+    paymentHash: sha256(preimage),
+  };
+  const fields: Fields = [
+    [2, 'tea'],
+    [3, 'l'],
+    [5, preimage],
+    [7, 60],
+    [9, 1],
+    [10, [[1, msat(5)]]],
+  ];
+  t.deepEqual(meaning('/cln.Node/Invoice', fields)[0]?.purpose, { kind: 'issue', terms });
+  const any = {
+    amountMsat: undefined,
+    description: '',
+    hashOnly: false,
+    expirySeconds: 604_800,
+    paymentHash: undefined,
+  };
+  t.deepEqual(
+    meaning('/cln.Node/Invoice', [
+      [3, 'l'],
+      [10, [[2, 1]]],
+    ])[0]?.purpose,
+    { kind: 'issue', terms: any },
+  );
+});
+
+test('what cannot be granted as it stands is refused', (t) => {
+  const refused = (uri: string, fields: Fields, type: typeof IntentError | typeof InvoiceError | typeof AddressError) =>
+    t.throws(() => meaning(uri, fields), { instanceOf: type });
+  refused('/cln.Node/Pay', [[1, donation]], IntentError);
+  refused(
+    '/cln.Node/Pay',
+    [
+      [1, coffee],
+      [13, msat(1)],
+    ],
+    IntentError,
+  );
+  refused(
+    '/cln.Node/Pay',
+    [
+      [1, coffee],
+      [4, { double: Number.NaN }],
+    ],
+    IntentError,
+  );
+  refused(
+    '/cln.Node/Pay',
+    [
+      [1, coffee],
+      [4, { double: 101 }],
+    ],
+    IntentError,
+  );
+  refused('/cln.Node/Pay', [], IntentError);
+  refused('/cln.Node/Pay', [[1, 'lnbc1garbage']], InvoiceError);
+  refused(
+    '/cln.Node/Withdraw',
+    [
+      [1, 'elsewhere'],
+      [2, [[2, 1]]],
+    ],
+    AddressError,
+  );
+  refused('/cln.Node/Withdraw', [[1, address]], IntentError);
+  refused(
+    '/cln.Node/Withdraw',
+    [
+      [1, address],
+      [2, [[2, 0]]],
+    ],
+    IntentError,
+  );
+  refused(
+    '/cln.Node/SpliceOut',
+    [
+      [1, 'ab'],
+      [2, '50%'],
+      [3, address],
+    ],
+    IntentError,
+  );
+  refused(
+    '/cln.Node/MultiFundChannel',
+    [
+      [
+        1,
+        [
+          [1, 'somebody'],
+          [2, [[1, msat(1)]]],
+        ],
+      ],
+    ],
+    IntentError,
+  );
+});
+
+test('random messages throw only what is declared, whatever the method', (t) => {
+  const uris = cases.map(([, uri]) => uri);
+  const value = fc.oneof(
+    fc.bigInt(0n, 2n ** 64n - 1n),
+    fc.constantFrom(coffee, donation, offer, address, '5'),
+    fc.string(),
+    fc.uint8Array({ maxLength: 40 }),
+    fc.double().map((double) => ({ double })),
+    fc.constant(msat(5)),
+  );
+  fc.assert(
+    fc.property(fc.constantFrom(...uris), fc.array(fc.tuple(fc.integer({ min: 1, max: 16 }), value)), (uri, fields) => {
+      try {
+        meaning(uri, fields);
+      } catch (error: unknown) {
+        const declared = [IntentError, InvoiceError, AddressError, WireError];
+        if (!declared.some((type) => error instanceof type)) throw error;
+      }
+    }),
+    { numRuns: 1000 },
+  );
+  t.pass();
+});
