@@ -14,7 +14,7 @@ import { messageType } from '../proto/hsmd/message.ts';
 const { PATH } = process.env;
 const helper = fileURLToPath(new URL('../../bin/keyhold-pass-fds', import.meta.url));
 /** Sockets for clients must exist before the child does. */
-const clientSockets = 300;
+const mostClients = 300;
 
 /** Messages on one socket, each behind its u32 length. */
 class Wire {
@@ -63,6 +63,8 @@ export interface HsmdOptions {
   /** The working directory: lightningd's network directory, where hsmd looks for hsm_secret. */
   readonly directory: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** How many clients it may be asked for; 300 if not given. */
+  readonly clients?: number;
   /** Told of each message on the status socket (fd 0). */
   readonly onStatus?: (message: Uint8Array) => void;
 }
@@ -75,11 +77,11 @@ export class HsmdProcess implements AsyncDisposable {
   readonly #clients: Wire[] = [];
   #closed = false;
 
-  constructor({ program, args = [], directory, env = {}, onStatus }: HsmdOptions) {
+  constructor({ program, args = [], directory, env = {}, clients = mostClients, onStatus }: HsmdOptions) {
     this.#child = spawn(helper, [program, ...args], {
       cwd: directory,
       env: { PATH, ...env },
-      stdio: ['ignore', 'ignore', 'inherit', ...Array.from({ length: 2 + clientSockets }, () => 'pipe' as const)],
+      stdio: ['ignore', 'ignore', 'inherit', ...Array.from({ length: 2 + clients }, () => 'pipe' as const)],
     });
     this.#exit = once(this.#child, 'exit');
     // stdio entries made by 'pipe' behind fd 2 are sockets
@@ -126,7 +128,7 @@ export class HsmdProcess implements AsyncDisposable {
 
   #opened(): void {
     const socket = this.#sockets[this.#clients.length];
-    if (socket === undefined) throw new Error(`no more than ${clientSockets} clients`);
+    if (socket === undefined) throw new Error(`no more than ${this.#sockets.length} clients`);
     this.#clients.push(new Wire(socket));
   }
 

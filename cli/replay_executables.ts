@@ -4,22 +4,17 @@
  * the same secret too, as a signer serves a lightningd that restarts.
  */
 
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
+import type { ChildProcess } from 'node:child_process';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createInterface } from 'node:readline';
-import { fileURLToPath } from 'node:url';
 import { toHex } from '../proto/bytes.ts';
 import { calls } from '../proto/hsmd/calls.ts';
 import { messageType } from '../proto/hsmd/message.ts';
+import { bin, end, openBridge } from './bridge_processes.ts';
 import { HsmdProcess } from './hsmd_process.ts';
-import { createCertificates, createSignerCertificate } from './init.ts';
 import type { RecordedRequest } from './recordings.ts';
 import type { Outcome, Target, TargetSession } from './replay_target.ts';
-
-const bin = (name: string) => fileURLToPath(new URL(`../../bin/${name}`, import.meta.url));
 
 /** A way to run an hsmd in a folder of its own, which holds its hsm_secret. */
 export interface Seats extends AsyncDisposable {
@@ -39,56 +34,31 @@ export const inlineSeats: OpenSeats = () =>
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
 
-function keyhold(args: readonly string[]): ChildProcess {
-  return spawn(process.execPath, [bin('keyhold.js'), ...args], { stdio: ['ignore', 'pipe', 'inherit'] });
-}
-
-async function end(child: ChildProcess | undefined): Promise<void> {
-  if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-  child.kill('SIGTERM');
-  await once(child, 'exit');
-}
-
 /** One host for all; one signer for each folder, under a node name of its own. */
 export const bridgeSeats: OpenSeats = async (root) => {
-  const hostDir = join(root, 'host');
-  await createCertificates(hostDir, 'unused', [], 1);
-  const socket = join(root, 'keyhold.sock');
-  const host = keyhold(['host', '--dir', hostDir, '--socket', socket, '--listen', '127.0.0.1:0', '--log', 'error']);
-  const address = `127.0.0.1:${await portOf(host)}`;
-  const signers = new Map<string, { readonly node: string; readonly signer: ChildProcess }>();
+  const bridge = await openBridge(root);
+  const nodes = new Map<string, { readonly name: string; readonly signer: ChildProcess }>();
 
-  async function attachSigner(dir: string) {
-    const node = `replay-${signers.size}`;
-    await createSignerCertificate(hostDir, dir, node, 1);
-    const secret = join(dir, 'hsm_secret');
-    const signer = keyhold(['signer', '--dir', dir, '--host', address, '--secret', secret, '--log', 'error']);
-    const attached = { node, signer };
-    signers.set(dir, attached);
-    return attached;
+  async function newNode(directory: string) {
+    const name = `replay-${nodes.size}`;
+    const node = { name, signer: await bridge.attachSigner(directory, name) };
+    nodes.set(directory, node);
+    return node;
   }
 
   return {
     async start(directory) {
-      const { node } = signers.get(directory) ?? (await attachSigner(directory));
-      const env = { KEYHOLD_SOCKET: socket, KEYHOLD_NODE: node };
+      const { name } = nodes.get(directory) ?? (await newNode(directory));
+      const env = { KEYHOLD_SOCKET: bridge.socket, KEYHOLD_NODE: name };
       return new HsmdProcess({ program: bin('keyhold-hsmd'), args: ['--developer'], directory, env });
     },
-    leave: (directory) => end(signers.get(directory)?.signer),
-    async [Symbol.asyncDispose]() {
-      for (const child of [...[...signers.values()].map(({ signer }) => signer), host]) await end(child);
+    async leave(directory) {
+      const node = nodes.get(directory);
+      if (node !== undefined) await end(node.signer);
     },
+    [Symbol.asyncDispose]: () => bridge[Symbol.asyncDispose](),
   };
 };
-
-async function portOf(host: ChildProcess): Promise<number> {
-  if (host.stdout === null) throw new Error('the host has no stdout');
-  for await (const line of createInterface({ input: host.stdout })) {
-    const said: unknown = JSON.parse(line);
-    if (typeof said === 'object' && said !== null && 'listening' in said) return Number(said.listening);
-  }
-  throw new Error('the host ended before it listened');
-}
 
 /** hsmd takes two clients without a channel in its life besides lightningd; sockets for clients are made in advance. */
 const mostClients = { withoutChannel: 2, all: 280 } as const;

@@ -54,12 +54,16 @@ function isOf(type: MessageType, fields: readonly ProtoField[]): boolean {
   return [...type].every(([number, { required }]) => !required || seen.has(number));
 }
 
+/** BOLT 4: a payment's; messages may have longer ones. */
+const onionLength = 1366;
+
 /** How texts and bytes of a kind look. */
 const looks: Readonly<Record<string, (value: Uint8Array) => boolean>> = {
   b: () => true,
   p: (value) => value.length === 33 && (value[0] === 2 || value[0] === 3),
   h: (value) => value.length === 32,
-  s: (value) => textOf(value) !== undefined,
+  n: (value) => value.length >= onionLength,
+  s: (value) => textOf(value) !== undefined && !value.some(isControl),
   i: (value) => isInvoice(textOf(value)),
   o: (value) => isOffer(textOf(value)),
   t: (value) => isInvoice(textOf(value)) || isOffer(textOf(value)),
@@ -67,6 +71,11 @@ const looks: Readonly<Record<string, (value: Uint8Array) => boolean>> = {
   q: (value) => /^(any|[0-9.]+[a-z]*)$/i.test(textOf(value) ?? ''),
   x: (value) => (textOf(value) ?? '').startsWith('cHNi'),
 };
+
+/** Nobody types control characters other than tab and line ends, but nearly every nested message is full of them. */
+function isControl(byte: number): boolean {
+  return (byte < 0x20 && ![0x09, 0x0a, 0x0d].includes(byte)) || byte === 0x7f;
+}
 
 function isInvoice(text: string | undefined): boolean {
   return /^(lightning:)?ln/i.test(text ?? '');

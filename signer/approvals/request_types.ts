@@ -5,7 +5,7 @@
  * bytes (see readings.ts)? A field that both versions have in two kinds stands here twice.
  *
  * A row lists the field's number, `*` where it repeats, and its kind; `!` where no client leaves it out:
- * v varint · d double · f float · s text · b bytes · p node id · h 32 bytes · i invoice text · o offer, invoice request
+ * v varint · d double · f float · s text · b bytes · n onion · p node id · h 32 bytes · i invoice text · o offer, invoice request
  * or name with an @ · t text that can be paid, i or o · k id in hex or of a short channel · q an amount as text · x PSBT as base64;
  * a capitalised name is a message of that kind.
  */
@@ -108,7 +108,7 @@ export const clnNode: Readonly<Record<string, string>> = {
   Graceful: '1v',
   Help: '1s',
   InjectOnionMessage: '1p! 2b!',
-  InjectPaymentOnion: '1b! 2h! 3Amount! 4v 5v 6v 7s 8i 9b 10Amount 11p',
+  InjectPaymentOnion: '1n! 2h! 3Amount! 4v 5v 6v 7s 8i 9b 10Amount 11p',
   Invoice: '2s 3s 4*s 5h 6v 7v 8*s 9v 10AmountOrAny!',
   KeySend: '1p! 3s 4d 5v 6v 7Amount 8RoutehintList 9TlvStream 10Amount! 11Amount',
   ListAddresses: '1s 2v 3v',
@@ -154,7 +154,7 @@ export const clnNode: Readonly<Record<string, string>> = {
   SendAmount: '1t! 2Amount! 3Amount 4*s 5v 6v 7s 8s',
   SendCustomMsg: '1p! 2b!',
   SendInvoice: '1o! 2s 3Amount 4v 5v',
-  SendOnion: '1b! 2SendonionFirstHop! 3h! 4s 5*b 6v 7i 9p 11v 12Amount 13b 14s 15Amount',
+  SendOnion: '1n! 2SendonionFirstHop! 3h! 4s 5*b 6v 7i 9p 11v 12Amount 13b 14s 15Amount',
   SendPay: '1*SendpayRoute 2h! 3s 5i 6h 7v 9v 10Amount 11b 12b 13s',
   SendPsbt: '1x! 2v',
   SetChannel: '1k! 2Amount 3v 4Amount 5Amount 6v 7v',

@@ -105,7 +105,10 @@ function decode(text: string, prefix: string): readonly TlvRecord[] {
   const lower = joined.toLowerCase();
   if (joined !== lower && joined !== joined.toUpperCase()) throw new InvoiceError('upper and lower case mixed');
   if (!lower.startsWith(`${prefix}1`)) throw new InvoiceError(`expected a text that begins with ${prefix}1`);
-  const words = lower.slice(prefix.length + 1).split('').map((letter) => alphabet.indexOf(letter));
+  const words = lower
+    .slice(prefix.length + 1)
+    .split('')
+    .map((letter) => alphabet.indexOf(letter));
   if (words.includes(-1)) throw new InvoiceError('a letter that bech32 does not have');
   if ((words.length * 5) % 8 > 4) throw new InvoiceError('a last letter that carries no bits');
   return wire(() => readRecords(bytesOf(words)));

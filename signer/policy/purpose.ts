@@ -15,6 +15,8 @@ export type Purpose =
     }
   /** An output of the wallet's that is not ours. */
   | { readonly kind: 'spend'; readonly script: string; readonly amountSat: bigint }
+  /** Value of the wallet's that goes into a channel, where it stays ours. */
+  | { readonly kind: 'open'; readonly peer: string; readonly amountSat: bigint }
   /** Value pushed to the peer at opening, or paid for a lease. */
   | { readonly kind: 'push'; readonly peer: string; readonly amountMsat: bigint }
   /** Value that leaves a channel in a splice. */

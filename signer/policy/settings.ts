@@ -28,6 +28,8 @@ export interface Settings {
   readonly autoPayMsat: bigint;
   readonly paymentsMsatPerDay: bigint;
   readonly onchainSatPerDay: bigint;
+  /** Fees of wallet transactions, a day. */
+  readonly onchainFeesSatPerDay: bigint;
   /** What may leave by payments too small for an output, a day. */
   readonly unlistedMsatPerDay: bigint;
   readonly minCltvDelta: number;
@@ -62,6 +64,7 @@ const mainnet: Settings = {
   autoPayMsat: 0n,
   paymentsMsatPerDay: 0n,
   onchainSatPerDay: 0n,
+  onchainFeesSatPerDay: 1_000_000n,
   unlistedMsatPerDay: 20_000_000n,
   minCltvDelta: 5,
   maxCltvBlocks: 2016,

@@ -23,6 +23,14 @@ export interface FundingState {
   readonly remotePubkey: Uint8Array;
   /** What we own of it before any commitment, less what we own of the first funding: satoshi, negative for a splice-out. */
   readonly ourShift: bigint;
+  /** The funding that it is spliced from; undefined for one of the opening's. */
+  readonly splicedFrom: Outpoint | undefined;
+  /** Whether it may confirm: one of the opening's always, a splice's once we signed for it. */
+  readonly live: boolean;
+  /** Satoshi of ours that are the peer's from the start, as the owner agreed. */
+  readonly pushed: bigint;
+  /** Outputs of our wallet that we let its transaction spend, with their satoshi. */
+  readonly walletInputs: ReadonlyMap<Outpoint, bigint>;
 }
 
 /** What one accepted commitment says, for one funding. */

@@ -9,7 +9,7 @@ export interface Bucket {
   readonly at: number;
 }
 
-export const buckets = ['payments', 'onchain', 'unlisted'] as const;
+export const buckets = ['payments', 'onchain', 'onchainFees', 'unlisted'] as const;
 export type BucketName = (typeof buckets)[number];
 
 export interface NodeState {
@@ -17,8 +17,10 @@ export interface NodeState {
   readonly forgottenDbid: bigint;
   readonly approvals: Approvals;
   readonly buckets: { readonly [B in BucketName]: Bucket };
-  /** The highest wallet key index lightningd ever named. */
+  /** At least the highest wallet key index that lightningd ever named. */
   readonly walletIndex: number;
+  /** Transactions of the wallet that were signed last, txid in hex: what they spend was allowed and counted. */
+  readonly recentSpends: readonly string[];
 }
 
 const empty: Bucket = { used: 0n, at: 0 };
@@ -26,8 +28,9 @@ const empty: Bucket = { used: 0n, at: 0 };
 export const freshNode: NodeState = {
   forgottenDbid: 0n,
   approvals: new Approvals(new Map()),
-  buckets: { payments: empty, onchain: empty, unlisted: empty },
+  buckets: { payments: empty, onchain: empty, onchainFees: empty, unlisted: empty },
   walletIndex: 0,
+  recentSpends: [],
 };
 
 const day = 86_400n;

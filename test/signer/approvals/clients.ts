@@ -58,7 +58,7 @@ export function frame(payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
-export const nodeId = Uint8Array.of(2, ...new Uint8Array(32).fill(0x11));
+export const nodeId = Uint8Array.of(2, ...new Uint8Array(32).fill(0xc1));
 export const seed = new Secret(new Uint8Array(32).fill(7));
 export const secret = runeSecret(seed);
 export const now = 1_700_000_000_000;

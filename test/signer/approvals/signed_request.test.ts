@@ -43,7 +43,7 @@ test('what a client signs is fixed to the byte', (t) => {
   t.is(toHex(stockSignedBytes(frame, 0x0102030405060708n)), '0000000001070102030405060708');
   const parts = { frame, uri: '/a', nodeId: nodeId.subarray(0, 2), nonce: Uint8Array.of(9), timestamp: 1n };
   const text = Buffer.from('keyhold request 1').toString('hex');
-  t.is(toHex(boundSignedBytes(parts)), `${text}0000022f6102110900000000000000010000000001${'07'}`);
+  t.is(toHex(boundSignedBytes(parts)), `${text}0000022f6102c10900000000000000010000000001${'07'}`);
 });
 
 const changes: readonly (readonly [what: string, change: (request: SignedRequest) => SignedRequest])[] = [

@@ -95,7 +95,10 @@ test('an invoice with any altered letter is refused', (t) => {
 });
 
 test('random texts throw InvoiceError, nothing else', (t) => {
-  const letters = fc.string({ unit: fc.constantFrom(...'qpzry9x8gf2tvdw0s3jn54khce6mua7l+ Bb1'.split('')), maxLength: 200 });
+  const letters = fc.string({
+    unit: fc.constantFrom(...'qpzry9x8gf2tvdw0s3jn54khce6mua7l+ Bb1'.split('')),
+    maxLength: 200,
+  });
   fc.assert(
     fc.property(letters, (tail) => {
       for (const read of [() => parseBolt12Invoice(`lni1${tail}`), () => parseBolt12Offer(`lno1${tail}`)])

@@ -1,0 +1,74 @@
+/**
+ * CPU time requests cost lightning_hsmd, its sockets included: the same requests again and again through
+ * cli/hsmd_process.ts, and what Linux says of the process before and after.
+ */
+
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { HsmdProcess } from '../../cli/hsmd_process.ts';
+import type { RecordedRequest, RecordedSession } from '../../cli/recordings.ts';
+import { calls } from '../../proto/hsmd/calls.ts';
+import { messageType } from '../../proto/hsmd/message.ts';
+import { Costs, nameOf } from './cost.ts';
+
+/** Measures every kind of request in the sessions, for so many seconds each. */
+export async function realCosts(
+  program: string,
+  sessions: readonly RecordedSession[],
+  seconds: number,
+): Promise<Costs> {
+  const costs = new Costs();
+  for (const session of sessions) {
+    const directory = await mkdtemp(join(tmpdir(), 'keyhold-bench-'));
+    try {
+      await writeFile(join(directory, 'hsm_secret'), session.secretFile, { mode: 0o400 });
+      await using hsmd = new HsmdProcess({ program, args: ['--developer'], directory, clients: 20 });
+      await measure(hsmd, session.requests, seconds, costs);
+    } finally {
+      await rm(directory, { recursive: true, force: true });
+    }
+  }
+  return costs;
+}
+
+async function measure(
+  hsmd: HsmdProcess,
+  requests: readonly RecordedRequest[],
+  seconds: number,
+  costs: Costs,
+): Promise<void> {
+  const kinds = new Map<string, RecordedRequest[]>();
+  for (const request of requests) {
+    const name = nameOf(request);
+    if (name !== undefined) kinds.set(name, [...(kinds.get(name) ?? []), request]);
+    else if (messageType(request.bytes) === calls.devPreinit.request.number) hsmd.tell(request.bytes);
+    else await hsmd.ask(request.conn, request.bytes);
+  }
+  const pid = await onlyChild(hsmd.pid);
+  for (const [name, same] of kinds) {
+    const before = await cpuOf(pid);
+    const end = performance.now() + seconds * 1000;
+    let count = 0;
+    while (performance.now() < end) {
+      for (const { conn, bytes } of same) await hsmd.ask(conn, bytes);
+      count += same.length;
+    }
+    costs.add(name, (await cpuOf(pid)) - before, count);
+  }
+}
+
+/** hsmd is the child of the helper that holds its sockets. */
+async function onlyChild(parent: number | undefined): Promise<number> {
+  return Number((await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8')).trim());
+}
+
+/** A tick of utime and stime, in microseconds: what USER_HZ is on every Linux. */
+const tick = 10_000;
+
+/** Microseconds of CPU a process has used, in user and in kernel mode. */
+async function cpuOf(pid: number): Promise<number> {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
+  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+  return (Number(fields[11]) + Number(fields[12])) * tick;
+}
