@@ -25,8 +25,8 @@ import { nodeHandlers } from './handlers/node.ts';
 import { sweepHandlers } from './handlers/sweep.ts';
 import { walletHandlers } from './handlers/wallet.ts';
 import { HsmSecretError } from './keys/hsm_secret.ts';
-import { DeviceError, Refusal } from './refusal.ts';
 import type { Policy } from './policy/policy.ts';
+import { DeviceError, Refusal } from './refusal.ts';
 import { initReply, type Preinit, type SecretSource, type Started, start } from './startup.ts';
 
 /** Calls answered here, since they come before the keys or are about the signer itself. */

@@ -8,9 +8,7 @@ import type { Shape } from '../proto/hsmd/codec.ts';
 import { Secret } from '../proto/secret.ts';
 
 /** The smallest transaction with an input and an output, and the PSBT of it with the amount it spends. */
-const tx = fromHex(
-  `0200000001${'11'.repeat(32)}0000000000ffffffff01e803000000000000160014${'22'.repeat(20)}00000000`,
-);
+const tx = fromHex(`0200000001${'11'.repeat(32)}0000000000ffffffff01e803000000000000160014${'22'.repeat(20)}00000000`);
 const psbt = fromHex(
   `70736274ff0100${tx.length.toString(16)}${Buffer.from(tx).toString('hex')}0001011fd007000000000000160014${'33'.repeat(20)}0000`,
 );

@@ -130,7 +130,7 @@ export function meaningOf({ uri, payload, bound }: VerifiedRequest, network: Net
   const intents = intentsOf(uri, message, network);
   if (bound || intents.length === 0) return intents;
   for (const other of readings)
-    if (false && other !== uri && !isSame(other, message, network, intents))
+    if (other !== uri && !isSame(other, message, network, intents))
       throw new RequestError(`the same bytes could be a request of ${other}: expected a signature over the URI`);
   return intents;
 }

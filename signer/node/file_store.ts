@@ -148,7 +148,11 @@ class LogFile implements Backend {
     try {
       if (clean && !this.#current.closed) await this.persist([]);
     } finally {
-      await this.#current.file.close().finally(() => this.#place.held[Symbol.asyncDispose]());
+      try {
+        await this.#current.file.close();
+      } finally {
+        await this.#place.held[Symbol.asyncDispose]();
+      }
     }
   }
 }

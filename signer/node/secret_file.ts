@@ -27,7 +27,11 @@ export function secretFile({ path, passphrase, create, entropy }: SecretFileOpti
 }
 
 /** O_EXCL and mode 0400, then fsync of file and folder (maybe_create_new_hsm). */
-async function createIfMissing(path: string, passphrase: Secret | undefined, entropy: (length: number) => Uint8Array): Promise<void> {
+async function createIfMissing(
+  path: string,
+  passphrase: Secret | undefined,
+  entropy: (length: number) => Uint8Array,
+): Promise<void> {
   let file: Awaited<ReturnType<typeof open>>;
   try {
     file = await open(path, 'wx', 0o400);

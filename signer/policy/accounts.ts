@@ -103,7 +103,8 @@ function closeFinished(scope: Scope, channel: ChannelState, node: NodeState): Ou
   let { approvals } = node;
   for (const hash of used) {
     const approval = approvalOf(node, hash);
-    if (approval !== undefined) approvals = approvals.with({ ...approval, usesLeft: Math.max(0, approval.usesLeft - 1) });
+    if (approval !== undefined)
+      approvals = approvals.with({ ...approval, usesLeft: Math.max(0, approval.usesLeft - 1) });
   }
   return { channel: { ...channel, sides }, node: used.length === 0 ? node : { ...node, approvals } };
 }

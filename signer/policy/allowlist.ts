@@ -3,9 +3,8 @@
  * become scripts, nodes their ids.
  */
 
-import { sha256 } from '@noble/hashes/sha2.js';
 import { hmac } from '@noble/hashes/hmac.js';
-import { sha512 } from '@noble/hashes/sha2.js';
+import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { createBase58check } from '@scure/base';
 import { concat, fromHex, toHex } from '../../proto/bytes.ts';
 import { AddressError, scriptOfAddress } from '../approvals/address.ts';
@@ -30,12 +29,17 @@ export const allowNothing: Allow = { addresses: [], scripts: [], xpubs: [], xpub
 /** What Settings.allowedScripts and Settings.allowedNodes are. @throws PolicyFileError */
 export function allowedOn(allow: Allow, network: Network, secp: Secp) {
   const addresses = allow.addresses.map((address, i) => ofAddress(address, network, `allow.addresses[${i}]`));
-  const scripts = allow.scripts.map((script, i) => hexOf(script, /^([0-9a-f]{2}){1,10000}$/, `allow.scripts[${i}]`, 'a scriptPubKey'));
-  const derived = allow.xpubs.flatMap((xpub, i) => ofXpub(xpub, allow.xpubAddresses, { network, secp, where: `allow.xpubs[${i}]` }));
+  const scripts = allow.scripts.map((script, i) =>
+    hexOf(script, /^([0-9a-f]{2}){1,10000}$/, `allow.scripts[${i}]`, 'a scriptPubKey'),
+  );
+  const derived = allow.xpubs.flatMap((xpub, i) =>
+    ofXpub(xpub, allow.xpubAddresses, { network, secp, where: `allow.xpubs[${i}]` }),
+  );
   const nodes = allow.nodes.map((node, i) => {
     const where = `allow.nodes[${i}]`;
     const id = hexOf(node, /^0[23][0-9a-f]{64}$/, where, 'a node id of 33 bytes');
-    if (!secp.isPoint(fromHex(id))) throw new PolicyFileError(`${where}: expected a node id, got no point of the curve`);
+    if (!secp.isPoint(fromHex(id)))
+      throw new PolicyFileError(`${where}: expected a node id, got no point of the curve`);
     return id;
   });
   return { allowedScripts: new Set([...addresses, ...scripts, ...derived]), allowedNodes: new Set(nodes) };
@@ -45,7 +49,8 @@ function ofAddress(address: string, network: Network, where: string): string {
   try {
     return toHex(scriptOfAddress(address.trim(), network));
   } catch (error: unknown) {
-    if (error instanceof AddressError) throw new PolicyFileError(`${where}: ${error.message}, got ${JSON.stringify(address)}`);
+    if (error instanceof AddressError)
+      throw new PolicyFileError(`${where}: ${error.message}, got ${JSON.stringify(address)}`);
     throw error;
   }
 }
@@ -61,7 +66,12 @@ type ToScripts = (key: Uint8Array, secp: Secp) => readonly Uint8Array[];
 const native: ToScripts = (key) => [p2wpkh(key)];
 const nested: ToScripts = (key) => [p2sh(p2wpkh(key))];
 /** A version that does not say which addresses its wallet makes: BIP 44, 49, 84 and 86 all use it. */
-const any: ToScripts = (key, secp) => [p2pkh(hash160(key)), ...nested(key, secp), ...native(key, secp), ...taproot(key, secp)];
+const any: ToScripts = (key, secp) => [
+  p2pkh(hash160(key)),
+  ...nested(key, secp),
+  ...native(key, secp),
+  ...taproot(key, secp),
+];
 const taproot: ToScripts = (key, secp) => {
   const internal = key.subarray(1);
   const output = secp.addToPoint(concat(Uint8Array.of(2), internal), tapTweak(internal));
@@ -98,11 +108,15 @@ function ofXpub(xpub: string, each: number, { network, secp, where }: Place): re
   const bytes = decodeBase58(xpub.trim());
   const key = bytes.subarray(45);
   if (bytes.length === xpubBytes && bytes[45] === 0)
-    throw new PolicyFileError(`${where}: expected an extended public key, got a private one: take it out, and do not use it any more`);
+    throw new PolicyFileError(
+      `${where}: expected an extended public key, got a private one: take it out, and do not use it any more`,
+    );
   const kind = network.name === 'bitcoin' ? 'main' : 'test';
   const toScripts = versions[kind][toHex(bytes.subarray(0, 4))];
   if (bytes.length !== xpubBytes || toScripts === undefined || !secp.isPoint(key))
-    throw new PolicyFileError(`${where}: expected an extended public key of ${network.name} (${kind === 'main' ? 'xpub, ypub or zpub' : 'tpub, upub or vpub'})`);
+    throw new PolicyFileError(
+      `${where}: expected an extended public key of ${network.name} (${kind === 'main' ? 'xpub, ypub or zpub' : 'tpub, upub or vpub'})`,
+    );
   const account: PublicKey = { key, chainCode: bytes.subarray(13, 45) };
   return [0, 1].flatMap((chain) => {
     const parent = child(secp, account, chain);

@@ -39,7 +39,7 @@ function taprootOf({ secp }: Pick<Context, 'secp'>, point: Uint8Array): Uint8Arr
 }
 
 /** The scripts of one key: P2WPKH, P2TR and P2SH-wrapped P2WPKH. */
-function scriptsOf(context: Pick<Context, 'secp'>, point: Uint8Array): readonly Uint8Array[] {
+export function scriptsOf(context: Pick<Context, 'secp'>, point: Uint8Array): readonly Uint8Array[] {
   const plain = p2wpkh(point);
   return [plain, taprootOf(context, point), p2sh(plain)];
 }

@@ -67,7 +67,9 @@ export function settingsFor(file: PolicyFile, network: Network, secp: Secp): Set
   const scalars: Settings = { ...profiles[profileFor(file, network)], ...file.values };
   for (const [low, high] of ordered)
     if (scalars[low] > scalars[high])
-      throw new PolicyFileError(`expected ${keyOf(low)} (${scalars[low]}) to be no more than ${keyOf(high)} (${scalars[high]})`);
+      throw new PolicyFileError(
+        `expected ${keyOf(low)} (${scalars[low]}) to be no more than ${keyOf(high)} (${scalars[high]})`,
+      );
   return { ...scalars, ...allowedOn(file.allow, network, secp), severities: file.severities };
 }
 
@@ -78,7 +80,9 @@ function tableOf(text: string): Table {
   } catch (error: unknown) {
     if (!(error instanceof TomlError)) throw error;
     const [what = 'not TOML'] = error.message.split('\n');
-    throw new PolicyFileError(`line ${error.line}, column ${error.column}: ${what.replace(/^Invalid TOML document: /, '')}`);
+    throw new PolicyFileError(
+      `line ${error.line}, column ${error.column}: ${what.replace(/^Invalid TOML document: /, '')}`,
+    );
   }
 }
 
@@ -113,7 +117,9 @@ function choice(table: Table, key: string, allowed: readonly string[]): string |
   if (value === undefined) return undefined;
   const chosen = allowed.find((each) => each === value);
   if (chosen === undefined)
-    throw new PolicyFileError(`${key}: expected ${allowed.map((each) => `"${each}"`).join(' or ')}, got ${found(value)}`);
+    throw new PolicyFileError(
+      `${key}: expected ${allowed.map((each) => `"${each}"`).join(' or ')}, got ${found(value)}`,
+    );
   return chosen;
 }
 
@@ -143,15 +149,19 @@ function allowOf(table: Table): Allow {
   const lists = listKeys.map((key) => [key, textsOf(table, key)] as const);
   const each = table['xpub_addresses'] ?? BigInt(allowNothing.xpubAddresses);
   if (typeof each !== 'bigint' || each < 1n || each > mostXpubAddresses)
-    throw new PolicyFileError(`allow.xpub_addresses: expected a whole number from 1 to ${mostXpubAddresses}, got ${found(each)}`);
+    throw new PolicyFileError(
+      `allow.xpub_addresses: expected a whole number from 1 to ${mostXpubAddresses}, got ${found(each)}`,
+    );
   return { ...allowNothing, ...Object.fromEntries(lists), xpubAddresses: Number(each) };
 }
 
 function textsOf(table: Table, key: string): readonly string[] {
   const value = table[key] ?? [];
-  if (!Array.isArray(value)) throw new PolicyFileError(`allow.${key}: expected a list in brackets, got ${found(value)}`);
+  if (!Array.isArray(value))
+    throw new PolicyFileError(`allow.${key}: expected a list in brackets, got ${found(value)}`);
   return value.map((each: unknown, i) => {
-    if (typeof each !== 'string') throw new PolicyFileError(`allow.${key}[${i}]: expected a text in quotes, got ${found(each)}`);
+    if (typeof each !== 'string')
+      throw new PolicyFileError(`allow.${key}[${i}]: expected a text in quotes, got ${found(each)}`);
     return each;
   });
 }
@@ -162,7 +172,9 @@ function severitiesOf(table: Table): ReadonlyMap<string, Severity> {
   for (const prefix of Object.keys(table)) {
     if (prefix === '' || !tags.some((tag) => tag.startsWith(prefix))) {
       const near = nearest(prefix, tags);
-      throw new PolicyFileError(`severity: no rule begins with ${JSON.stringify(prefix)}${near === undefined ? '' : `: did you mean ${near}?`}`);
+      throw new PolicyFileError(
+        `severity: no rule begins with ${JSON.stringify(prefix)}${near === undefined ? '' : `: did you mean ${near}?`}`,
+      );
     }
     severities.set(prefix, choice(table, prefix, ['refuse', 'warn']) === 'warn' ? 'warn' : 'refuse');
   }

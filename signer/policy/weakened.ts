@@ -10,7 +10,10 @@ import { profiles, type Settings, severityOf } from './settings.ts';
 export function weakened(file: PolicyFile, settings: Settings, network: Network): readonly string[] {
   const profile = profileFor({ ...file, profile: undefined }, network);
   const strict = profiles[profile];
-  const wrong = file.profile !== undefined && file.profile !== profile ? [`profile ${file.profile} on ${network.name}, which has real money: expected ${profile}`] : [];
+  const wrong =
+    file.profile !== undefined && file.profile !== profile
+      ? [`profile ${file.profile} on ${network.name}, which has real money: expected ${profile}`]
+      : [];
   const looser = fields.flatMap((field) => {
     const [ours, theirs] = [settings[field], strict[field]];
     const isLooser = schema[field].looser === 'lower' ? ours < theirs : ours > theirs;

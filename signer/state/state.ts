@@ -26,7 +26,8 @@ export class SignerState implements StateView {
     const approvals = new Approvals(this.#approvals);
     for (const [key, value] of entries) {
       if (key === 'node') this.#node = { ...decodeState<NodeState>(value), approvals };
-      else if (key.startsWith('approval/')) this.#approvals.set(key.slice('approval/'.length), decodeState<Approval>(value));
+      else if (key.startsWith('approval/'))
+        this.#approvals.set(key.slice('approval/'.length), decodeState<Approval>(value));
       else if (key.startsWith('channel/')) this.#set(key.slice('channel/'.length), decodeState<ChannelState>(value));
     }
   }
@@ -81,7 +82,9 @@ export class SignerState implements StateView {
       entries.push({ key: `approval/${key}`, value: approval && encodeState(approval) });
     }
     // Most requests that touch the node only touch its approvals.
-    const changed = Object.keys(rest).some((name) => rest[name as keyof typeof rest] !== earlier[name as keyof typeof earlier]);
+    const changed = Object.keys(rest).some(
+      (name) => rest[name as keyof typeof rest] !== earlier[name as keyof typeof earlier],
+    );
     if (changed) entries.push({ key: 'node', value: encodeState(rest) });
     this.#node = { ...node, approvals: new Approvals(this.#approvals) };
     return entries;

@@ -7,7 +7,9 @@ import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HsmdProcess } from '../../cli/hsmd_process.ts';
-import type { RecordedRequest, RecordedSession } from '../../cli/recordings.ts';
+import { openClient, type RecordedRequest, type RecordedSession } from '../../cli/recordings.ts';
+import type { ClientIdentity } from '../../proto/answer.ts';
+import { toHex } from '../../proto/bytes.ts';
 import { calls } from '../../proto/hsmd/calls.ts';
 import { messageType } from '../../proto/hsmd/message.ts';
 import { Costs, nameOf } from './cost.ts';
@@ -41,21 +43,46 @@ async function measure(
   const kinds = new Map<string, RecordedRequest[]>();
   for (const request of requests) {
     const name = nameOf(request);
+    const type = messageType(request.bytes);
     if (name !== undefined) kinds.set(name, [...(kinds.get(name) ?? []), request]);
-    else if (messageType(request.bytes) === calls.devPreinit.request.number) hsmd.tell(request.bytes);
-    else await hsmd.ask(request.conn, request.bytes);
+    else if (type === calls.devPreinit.request.number) hsmd.tell(request.bytes);
+    else if (type === calls.init.request.number) await hsmd.ask(0, request.bytes);
   }
+  const clients = await openClients(hsmd, requests);
   const pid = await onlyChild(hsmd.pid);
   for (const [name, same] of kinds) {
     const before = await cpuOf(pid);
     const end = performance.now() + seconds * 1000;
     let count = 0;
     while (performance.now() < end) {
-      for (const { conn, bytes } of same) await hsmd.ask(conn, bytes);
+      for (const { conn, client, bytes } of same) {
+        const reply = await hsmd.ask(conn === 0 ? 0 : (clients.get(clientKey(client)) ?? -1), bytes);
+        if (reply === undefined) throw new Error(`lightning_hsmd refused ${name}`);
+      }
       count += same.length;
     }
     costs.add(name, (await cpuOf(pid)) - before, count);
   }
+}
+
+/** hsmd closes a channel's client when a newer one comes, so each gets one that may do everything. */
+async function openClients(
+  hsmd: HsmdProcess,
+  requests: readonly RecordedRequest[],
+): Promise<ReadonlyMap<string, number>> {
+  const clients = new Map<string, number>();
+  for (const { conn, client } of requests) {
+    if (conn === 0 || clients.has(clientKey(client))) continue;
+    await hsmd.ask(0, openClient({ ...client, capabilities: everything }));
+    clients.set(clientKey(client), hsmd.clients);
+  }
+  return clients;
+}
+
+const everything = 0x1ffn;
+
+function clientKey({ nodeId, dbid }: ClientIdentity): string {
+  return `${toHex(nodeId)}/${dbid}`;
 }
 
 /** hsmd is the child of the helper that holds its sockets. */

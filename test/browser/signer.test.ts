@@ -8,11 +8,22 @@ import type { HexSession } from './page.ts';
 import { wasmModules } from './wasm_plugin.ts';
 
 const browsers = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'];
-const flags = ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'];
+const flags = [
+  '--no-sandbox',
+  '--disable-gpu',
+  '--disable-quic',
+  '--no-first-run',
+  '--disable-background-networking',
+  '--disable-component-update',
+  '--disable-sync',
+];
 
 async function firstThatExists(paths: readonly string[]): Promise<string> {
   for (const path of paths) {
-    const exists = await access(path).then(() => true, () => false);
+    const exists = await access(path).then(
+      () => true,
+      () => false,
+    );
     if (exists) return path;
   }
   throw new Error(`this test needs a Chromium: none of ${paths.join(', ')} is there`);
@@ -50,7 +61,10 @@ test('the signer core, bundled for a browser, answers a recorded node with equal
   await page.goto('about:blank');
   await page.addScriptTag({ type: 'module', content: script?.text ?? '' });
   await page.waitForFunction(() => 'replayInPage' in globalThis);
-  for (const session of await loadRecordings(['test/vectors/hsmd/traces/everyday/l1.jsonl.gz', 'test/vectors/hsmd/traces/close_no_anchors/l2.jsonl.gz'])) {
+  for (const session of await loadRecordings([
+    'test/vectors/hsmd/traces/everyday/l1.jsonl.gz',
+    'test/vectors/hsmd/traces/close_no_anchors/l2.jsonl.gz',
+  ])) {
     const { equal, different } = await page.evaluate((recorded) => globalThis.replayInPage(recorded), inHex(session));
     t.deepEqual(different, [], session.name);
     t.is(equal, session.requests.length);

@@ -1,15 +1,16 @@
 import test from 'ava';
 import fc from 'fast-check';
+import { loadRecordings } from '../../cli/recordings.ts';
+import type { Message } from '../../proto/hsmd/calls.ts';
 import { type Call, calls, capabilities, hsmdName } from '../../proto/hsmd/calls.ts';
 import { trustPoints, WireError } from '../../proto/hsmd/codec.ts';
 import { callOf, decodeMessage, decodeRequest, encodeMessage } from '../../proto/hsmd/message.ts';
-import type { Message } from '../../proto/hsmd/calls.ts';
-import { loadRecordings } from '../../cli/recordings.ts';
 import { arbitraryOf } from '../arbitraries.ts';
 import { hsmdTable } from '../vectors/hsmd_table.ts';
 
 const names = Object.keys(calls) as Call[];
-const rows: readonly (readonly [Call, { readonly request: Message; readonly reply: Message | undefined }])[] = names.map((name) => [name, calls[name]]);
+const rows: readonly (readonly [Call, { readonly request: Message; readonly reply: Message | undefined }])[] =
+  names.map((name) => [name, calls[name]]);
 const messages: readonly (readonly [string, Message])[] = rows.flatMap(([name, row]) => [
   [`${hsmdName(name)} request`, row.request] as const,
   ...(row.reply === undefined ? [] : [[`${hsmdName(name)} reply`, row.reply] as const]),
@@ -52,7 +53,8 @@ for (const [title, message] of messages) {
 for (const [name, { request }] of rows) {
   test(`${hsmdName(name)}: every truncation is an error of the wire, bytes behind the last field are not`, (t) => {
     const whole = fullExample(request);
-    const streams = request.codec.shape.kind === 'struct' && request.codec.shape.fields.some(([, { kind }]) => kind === 'tlvs');
+    const streams =
+      request.codec.shape.kind === 'struct' && request.codec.shape.fields.some(([, { kind }]) => kind === 'tlvs');
     for (let length = 2; length < whole.length; length++) {
       const cut = whole.subarray(0, length);
       try {
@@ -77,7 +79,9 @@ for (const [name, { request }] of rows) {
       }
     };
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 200 }), (tail) => harmless(Uint8Array.of(request.number >> 8, request.number & 0xff, ...tail))),
+      fc.property(fc.uint8Array({ maxLength: 200 }), (tail) =>
+        harmless(Uint8Array.of(request.number >> 8, request.number & 0xff, ...tail)),
+      ),
       { numRuns: 100 },
     );
     fc.assert(

@@ -1,0 +1,152 @@
+/**
+ * The owner's desk: what was asked and refused lies here until the owner looks at it, and what the owner allows, for
+ * something asked or in advance, counts the next time it is asked. No answer waits for a person: the first ask is
+ * refused, and when the owner has said yes, lightningd is told to try again. All of it ends with the signer, which can
+ * only refuse more.
+ */
+
+import type { Approver, Purpose } from './purpose.ts';
+import { covers, occasionOf, type Wish, wishOf } from './wish.ts';
+
+/** Times are Unix seconds. */
+export interface Asked {
+  readonly id: number;
+  readonly purpose: Purpose;
+  readonly first: number;
+  readonly last: number;
+  readonly times: number;
+}
+
+/** A refusal that has nothing to do with the owner's word, or came despite it. */
+export interface Refused {
+  readonly tag: string;
+  readonly message: string;
+  /** The request's name in hsmd. */
+  readonly call: string;
+  readonly last: number;
+  readonly times: number;
+}
+
+export interface Leave {
+  readonly id: number;
+  readonly wish: Wish;
+  readonly usesLeft: number;
+  readonly expires: number;
+}
+
+export interface Terms {
+  readonly uses: number;
+  readonly expires: number;
+}
+
+interface Kept extends Leave {
+  /** What it was used for: the same again is no other use. */
+  readonly occasions: ReadonlySet<string>;
+}
+
+const mostAsked = 100;
+const mostRefused = 100;
+
+export class Desk implements Approver {
+  readonly name = 'the owner';
+  readonly #asked = new Map<string, Asked>();
+  readonly #refused = new Map<string, Refused>();
+  readonly #leaves = new Map<number, Kept>();
+  readonly #watchers = new Set<(asked: Asked) => void>();
+  #lastId = 0;
+
+  approve(purpose: Purpose, now: number): Promise<boolean> {
+    const allowed = this.#use(purpose, now);
+    if (!allowed) this.#ask(purpose, now);
+    return Promise.resolve(allowed);
+  }
+
+  /** What waits for the owner's word, the latest last. */
+  get asked(): readonly Asked[] {
+    return [...this.#asked.values()];
+  }
+
+  get refused(): readonly Refused[] {
+    return [...this.#refused.values()];
+  }
+
+  /** What is allowed and not used up. */
+  leaves(now: number): readonly Leave[] {
+    for (const [id, { usesLeft, expires, occasions }] of this.#leaves)
+      if (expires <= now || (usesLeft < 1 && occasions.size === 0)) this.#leaves.delete(id);
+    return [...this.#leaves.values()].map(({ id, wish, usesLeft, expires }) => ({ id, wish, usesLeft, expires }));
+  }
+
+  /** Allows something, asked or not. */
+  allow(wish: Wish, { uses, expires }: Terms): Leave {
+    const kept = { id: ++this.#lastId, wish, usesLeft: uses, expires, occasions: new Set<string>() };
+    this.#leaves.set(kept.id, kept);
+    return kept;
+  }
+
+  /** Allows what was asked under this id; undefined where nothing was. */
+  allowAsked(id: number, terms: Terms): Leave | undefined {
+    const asked = this.asked.find((each) => each.id === id);
+    if (asked === undefined) return undefined;
+    this.#asked.delete(keyOf(wishOf(asked.purpose)));
+    return this.allow(wishOf(asked.purpose), terms);
+  }
+
+  /** Takes a leave back, or forgets what was asked; false where there is neither. */
+  withdraw(id: number): boolean {
+    const asked = this.asked.find((each) => each.id === id);
+    if (asked !== undefined) this.#asked.delete(keyOf(wishOf(asked.purpose)));
+    return this.#leaves.delete(id) || asked !== undefined;
+  }
+
+  /** Remembers a refusal for the owner to read. */
+  note(refusal: Pick<Refused, 'tag' | 'message' | 'call'>, now: number): void {
+    const key = `${refusal.tag} ${refusal.call} ${refusal.message}`;
+    const times = (this.#refused.get(key)?.times ?? 0) + 1;
+    putLast(this.#refused, key, { ...refusal, last: now, times }, mostRefused);
+  }
+
+  /** Tells of everything asked from now on, the first time it is. */
+  watch(watcher: (asked: Asked) => void): Disposable {
+    this.#watchers.add(watcher);
+    return { [Symbol.dispose]: () => this.#watchers.delete(watcher) };
+  }
+
+  #use(purpose: Purpose, now: number): boolean {
+    const occasion = occasionOf(purpose);
+    const fitting = [...this.#leaves.values()].filter(({ wish, expires }) => expires > now && covers(wish, purpose));
+    if (occasion !== undefined && fitting.some(({ occasions }) => occasions.has(occasion))) return true;
+    const unused = fitting.find(({ usesLeft }) => usesLeft > 0);
+    if (unused === undefined) return false;
+    const occasions = new Set(unused.occasions);
+    if (occasion !== undefined) occasions.add(occasion);
+    this.#leaves.set(unused.id, { ...unused, usesLeft: unused.usesLeft - 1, occasions });
+    return true;
+  }
+
+  #ask(purpose: Purpose, now: number): void {
+    const key = keyOf(wishOf(purpose));
+    const before = this.#asked.get(key);
+    const asked = {
+      id: before?.id ?? ++this.#lastId,
+      purpose,
+      first: before?.first ?? now,
+      last: now,
+      times: (before?.times ?? 0) + 1,
+    };
+    putLast(this.#asked, key, asked, mostAsked);
+    if (before === undefined) for (const watcher of this.#watchers) watcher(asked);
+  }
+}
+
+function keyOf({ kind, target, amount }: Wish): string {
+  return `${kind} ${target} ${amount}`;
+}
+
+/** A hostile host may ask without end: the oldest goes when there are too many. */
+function putLast<T>(map: Map<string, T>, key: string, value: T, most: number): void {
+  map.delete(key);
+  map.set(key, value);
+  const [oldest] = map.keys();
+  if (map.size > most && oldest !== undefined) map.delete(oldest);
+}
