@@ -53,7 +53,7 @@ export type RuneFields = Readonly<Record<string, string | undefined>>;
 /** Whether an alternative holds. */
 export function holds({ field, condition, value }: Alternative, fields: RuneFields): boolean {
   if (condition === '#') return true;
-  if (!Object.hasOwn(fields, field)) return condition === "!";
+  if (!Object.hasOwn(fields, field)) return false;
   const present = fields[field];
   if (present === undefined || condition === '!') return present === undefined && condition === '!';
   const wanted = field === 'method' ? value.toLowerCase() : value;

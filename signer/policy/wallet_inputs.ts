@@ -100,12 +100,18 @@ function isProven(psbt: Psbt, index: number): boolean {
 
 /**
  * A segwit signature commits to what its own input is worth, and to no other: asked twice with a lie about another one
- * each time, a signer would give the halves of a transaction it never saw. So every amount must be proven, unless one of
- * our signatures is taproot's, which covers them all.
+ * each time, a signer would give the halves of a transaction it never saw. So the amounts of `claimed` and of `others`
+ * (by index) must be proven, unless there is only one or one of our signatures is taproot's, which covers them all.
  */
-export function checkAmounts(scope: Scope, psbt: Psbt, claimed: readonly WalletInput[]): void {
-  if (psbt.inputs.length === 1 || claimed.some(({ script }) => isP2tr(script))) return;
-  for (const index of psbt.inputs.keys())
+export function checkAmounts(
+  scope: Scope,
+  psbt: Psbt,
+  claimed: readonly WalletInput[],
+  others: readonly number[] = [],
+): void {
+  const counted = [...claimed.map(({ index }) => index), ...others];
+  if (counted.length < 2 || claimed.some(({ script }) => isP2tr(script))) return;
+  for (const index of counted)
     if (!isProven(psbt, index))
       scope.broken('policy-onchain-input-ours', { input: index, differs: 'the transaction it spends is not shown' });
 }

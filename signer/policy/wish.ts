@@ -56,6 +56,13 @@ export function wishOf(purpose: Purpose): Wish {
 /** A close's fee is found in rounds, and what it leaves us moves with it: this much more than was allowed passes. */
 const closeSlackPercent = 10n;
 
+/** The most that leave for `amount` lets pass. */
+function mostFor(amount: bigint, purpose: Purpose): bigint {
+  if (purpose.kind === 'closeTo') return (amount * (100n + closeSlackPercent)) / 100n;
+  // HTLCs without an invoice are all there is to see of a payment: their fees are in them.
+  return purpose.kind === 'pay' && purpose.how === 'uninvoiced' ? amount + purpose.feeBudgetMsat : amount;
+}
+
 /** Whether leave given for `allowed` is leave for `purpose`. */
 export function covers(allowed: Wish, purpose: Purpose): boolean {
   const wanted = wishOf(purpose);
@@ -63,8 +70,7 @@ export function covers(allowed: Wish, purpose: Purpose): boolean {
     allowed.kind === 'keysend'
       ? purpose.kind === 'pay' && purpose.how === 'keysend' && purpose.payee === allowed.target
       : allowed.kind === wanted.kind && allowed.target === wanted.target;
-  const most = wanted.kind === 'closeTo' ? (allowed.amount * (100n + closeSlackPercent)) / 100n : allowed.amount;
-  return isSame && wanted.amount <= most;
+  return isSame && wanted.amount <= mostFor(allowed.amount, purpose);
 }
 
 /** What counts as one use however often it is asked: a payment and its attempts, a close and its rounds. */

@@ -19,7 +19,7 @@ export interface NodeState {
   readonly buckets: { readonly [B in BucketName]: Bucket };
   /** At least the highest wallet key index that lightningd ever named. */
   readonly walletIndex: number;
-  /** Transactions of the wallet that were signed last, txid in hex: what they spend was allowed and counted. */
+  /** What was allowed last to wallet transactions, each a txid and a purpose: asked again, it counts no second time. */
   readonly recentSpends: readonly string[];
 }
 

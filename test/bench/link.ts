@@ -1,145 +1,96 @@
 /**
- * What the way from lightningd to the signer costs: the round trip of a request that needs no cryptography, from the
- * shim's socket over host, mutual TLS and session and back; and the memory of a host with a thousand idle shims.
- *
- * Host, signer and shims are processes of their own: `node dist/test/bench/link.js`.
+ * What the way from lightningd to the signer costs: the round trip of a request that needs no cryptography through
+ * stand-in, host, mutual TLS and signer; many at once; and how soon a stand-in that just started has its first answer.
  */
 
-import { type ChildProcess, fork } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtemp, readFile, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
-import { systemClock } from '../../proto/clock.ts';
-import { systemEntropy } from '../../proto/entropy.ts';
-import type { TlsIdentity } from '../../proto/grpc.ts';
-import { silent } from '../../proto/log.ts';
-import { FakeShim } from '../server/fake_shim.ts';
-import { channeld, checkFutureSecret, clientHsmfd, correct } from '../server/messages.ts';
+import type { HsmdProcess } from '../../cli/hsmd_process.ts';
+import { openClient } from '../../cli/recordings.ts';
+import { calls } from '../../proto/hsmd/calls.ts';
+import { encodeMessage } from '../../proto/hsmd/message.ts';
+import { Secret } from '../../proto/secret.ts';
+import { onlyChild, residentMb } from './processes.ts';
+import { initialise, onStage, type Stage } from './stage.ts';
 
-const idleShims = 1000;
-const roundTrips = 5000;
-const lanes = 64;
+const lanes = 16;
+const starts = 9;
+/** Every capability but lightningd's own. */
+const everything = 0x1ffn;
 
-interface Job {
-  readonly role: 'host' | 'signer';
-  readonly identity: TlsIdentity;
-  readonly socket?: string;
-  readonly port?: number;
+/** Prints round trips, throughput, the start and the size of a stand-in. */
+export async function link(roundTrips: number): Promise<void> {
+  await onStage(async (stage) => {
+    const peerId = stage.session.requests.find(({ conn }) => conn > 0)?.client.nodeId;
+    if (peerId === undefined) throw new Error('the recording has no client');
+    await startTimes(stage, peerId);
+    await using shim = stage.shim();
+    await initialise(shim, stage.session);
+    const newChannel = encodeMessage(calls.newChannel.request, { peerId, dbid: 1n });
+    await latency(shim, newChannel, roundTrips);
+    const client = (dbid: bigint) => openClient({ nodeId: peerId, dbid, capabilities: everything });
+    for (let i = 0; i < lanes; i++) await shim.ask(0, client(BigInt(1000 + i)));
+    await throughput(shim, roundTrips * 2);
+    const mb = await residentMb(await onlyChild(shim.pid));
+    console.log(
+      `memory of the stand-in then: ${mb.toFixed(2)} MB resident, target 1.5: ${mb <= 1.5 ? 'met' : 'missed'}`,
+    );
+  });
 }
 
-function start(job: Job): ChildProcess {
-  const child = fork(fileURLToPath(import.meta.url));
-  child.send(job);
-  return child;
+function quantile(sorted: readonly number[], q: number): number {
+  return sorted[Math.floor(sorted.length * q)] ?? 0;
 }
 
-async function serve({ role, identity, socket = '', port = 0 }: Job): Promise<void> {
-  // Each process loads only what it needs, as in earnest.
-  if (role === 'signer') {
-    const { attachSigner } = await import('../server/host_under_test.ts');
-    attachSigner({ port, identity, handle: () => ({ kind: 'reply', bytes: correct }) });
-    return;
-  }
-  const { Host } = await import('../../server/host.ts');
-  const parts = { clock: systemClock, entropy: systemEntropy, log: silent, identity };
-  const host = await Host.open({ ...parts, sockets: [socket], listen: '127.0.0.1:0' });
-  process.send?.(host.port);
-}
-
-/** Resident memory of a process, in MB. */
-async function residentMb(child: ChildProcess): Promise<number> {
-  const status = await readFile(`/proc/${child.pid}/status`, 'utf8');
-  return Number(/VmRSS:\s+(\d+)/.exec(status)?.[1]) / 1024;
-}
-
-/** Processor time a process has used, in milliseconds. */
-async function cpuMs(child: ChildProcess): Promise<number> {
-  const stat = await readFile(`/proc/${child.pid}/stat`, 'utf8');
-  const [user = 0, system = 0] = stat
-    .slice(stat.lastIndexOf(')') + 2)
-    .split(' ')
-    .slice(11, 13)
-    .map(Number);
-  return (user + system) * 10;
-}
-
-function quantile(sorted: readonly number[], q: number): string {
-  return (sorted[Math.floor(sorted.length * q)] ?? 0).toFixed(3);
-}
-
-async function latency(shim: FakeShim): Promise<void> {
-  const conn = await shim.newClient(clientHsmfd(channeld(1n)));
-  const times: number[] = [];
-  for (let i = 0; i < roundTrips; i++) {
+/** From the start of the program: to the host's own reply, and to the signer's, who opens the key for it. */
+async function startTimes(stage: Stage, peerId: Uint8Array): Promise<void> {
+  const first: number[] = [];
+  const opened: number[] = [];
+  for (let i = 0; i <= starts; i++) {
     const from = performance.now();
-    await shim.ask(conn, checkFutureSecret(1));
-    if (i >= roundTrips / 10) times.push(performance.now() - from);
+    await using shim = stage.shim();
+    await shim.ask(0, openClient({ nodeId: peerId, dbid: 1n, capabilities: everything }));
+    const replied = performance.now();
+    await initialise(shim, stage.session);
+    if (i === 0) continue; // that one waited for the start of the signer
+    first.push(replied - from);
+    opened.push(performance.now() - replied);
   }
-  times.sort((a, b) => a - b);
   console.log(
-    `one request at a time: p50 ${quantile(times, 0.5)} ms, p90 ${quantile(times, 0.9)} ms, p99 ${quantile(times, 0.99)} ms`,
+    `start of the stand-in: first reply after ${median(first)} ms; then the signer's to init after ${median(opened)} ms`,
   );
 }
 
-async function throughput(shim: FakeShim, host: ChildProcess, signer: ChildProcess): Promise<void> {
-  const conns: number[] = [];
-  for (let i = 0; i < lanes; i++) conns.push(await shim.newClient(clientHsmfd(channeld(BigInt(2 + i)))));
-  const cpu = async () => [await cpuMs(host), await cpuMs(signer)] as const;
-  const before = await cpu();
+function median(times: readonly number[]): string {
+  return quantile(
+    [...times].sort((a, b) => a - b),
+    0.5,
+  ).toFixed(1);
+}
+
+async function latency(shim: HsmdProcess, request: Uint8Array, roundTrips: number): Promise<void> {
+  const times: number[] = [];
+  const warmUp = roundTrips / 4;
+  for (let i = -warmUp; i < roundTrips; i++) {
+    const from = performance.now();
+    await shim.ask(0, request);
+    if (i >= 0) times.push(performance.now() - from);
+  }
+  times.sort((a, b) => a - b);
+  const p50 = quantile(times, 0.5);
+  console.log(
+    `one request at a time: p50 ${p50.toFixed(3)} ms, p95 ${quantile(times, 0.95).toFixed(3)} ms, target p50 1: ${p50 <= 1 ? 'met' : 'missed'}`,
+  );
+}
+
+async function throughput(shim: HsmdProcess, total: number): Promise<void> {
+  const perCommitmentSecret = new Secret(new Uint8Array(32));
+  const request = encodeMessage(calls.validateRevocation.request, { revokeNum: 1n, perCommitmentSecret });
   const from = performance.now();
-  for (const conn of conns) shim.request(conn, checkFutureSecret(1));
-  const total = roundTrips * 4;
-  for (let done = 0; done < total; done++) {
-    const { conn } = await shim.nextOf('reply');
-    if (done < total - lanes) shim.request(conn, checkFutureSecret(1));
-  }
+  const each = Math.ceil(total / lanes);
+  await Promise.all(
+    Array.from({ length: lanes }, async (_, lane) => {
+      for (let i = 0; i < each; i++) await shim.ask(lane + 1, request);
+    }),
+  );
   const seconds = (performance.now() - from) / 1000;
-  const after = await cpu();
-  const [hostUs, signerUs] = [0, 1].map((i) => Math.round((((after[i] ?? 0) - (before[i] ?? 0)) * 1000) / total));
-  console.log(`${lanes} lanes at once: ${Math.round(total / seconds)} requests a second`);
-  console.log(`processor time a request: host ${hostUs} µs, signer ${signerUs} µs`);
+  console.log(`${lanes} lanes at once: ${Math.round((each * lanes) / seconds)} requests a second`);
 }
-
-interface Stage {
-  readonly host: ChildProcess;
-  readonly port: number;
-  readonly socket: string;
-}
-
-async function onStage(identity: TlsIdentity, play: (stage: Stage) => Promise<void>): Promise<void> {
-  const directory = await mkdtemp(join(tmpdir(), 'keyhold-'));
-  const socket = join(directory, 'keyhold.sock');
-  const host = start({ role: 'host', identity, socket });
-  const [port] = (await once(host, 'message')) as [number];
-  try {
-    await play({ host, port, socket });
-  } finally {
-    host.kill();
-    await rm(directory, { recursive: true });
-  }
-}
-
-async function main(): Promise<void> {
-  const { Authority } = await import('../server/host_under_test.ts');
-  const authority = await Authority.create();
-  await onStage(authority.host, async ({ host, port, socket }) => {
-    const signer = start({ role: 'signer', identity: await authority.signer('alice'), port });
-    await using shim = await FakeShim.open(socket, 'alice');
-    await latency(shim);
-    await throughput(shim, host, signer);
-    signer.kill();
-  });
-  await onStage(authority.host, async ({ host, socket }) => {
-    console.log(`a host without shims: ${(await residentMb(host)).toFixed(0)} MB resident`);
-    const shims: FakeShim[] = [];
-    for (let i = 0; i < idleShims; i++) shims.push(await FakeShim.open(socket, `node-${i}`));
-    await new Promise((resolve) => setTimeout(resolve, 2000));
-    console.log(`with ${idleShims} idle ones: ${(await residentMb(host)).toFixed(0)} MB resident`);
-    await Promise.all(shims.map((each) => each[Symbol.asyncDispose]()));
-  });
-}
-
-if (process.send === undefined) await main();
-else process.once('message', (job) => void serve(job as Job));

@@ -3,7 +3,7 @@
  * cli/hsmd_process.ts, and what Linux says of the process before and after.
  */
 
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { HsmdProcess } from '../../cli/hsmd_process.ts';
@@ -13,6 +13,7 @@ import { toHex } from '../../proto/bytes.ts';
 import { calls } from '../../proto/hsmd/calls.ts';
 import { messageType } from '../../proto/hsmd/message.ts';
 import { Costs, nameOf } from './cost.ts';
+import { cpuOf, onlyChild } from './processes.ts';
 
 /** Measures every kind of request in the sessions, for so many seconds each. */
 export async function realCosts(
@@ -49,7 +50,7 @@ async function measure(
     else if (type === calls.init.request.number) await hsmd.ask(0, request.bytes);
   }
   const clients = await openClients(hsmd, requests);
-  const pid = await onlyChild(hsmd.pid);
+  const pid = await onlyChild(hsmd.pid); // the helper that holds its sockets is between
   for (const [name, same] of kinds) {
     const before = await cpuOf(pid);
     const end = performance.now() + seconds * 1000;
@@ -83,19 +84,4 @@ const everything = 0x1ffn;
 
 function clientKey({ nodeId, dbid }: ClientIdentity): string {
   return `${toHex(nodeId)}/${dbid}`;
-}
-
-/** hsmd is the child of the helper that holds its sockets. */
-async function onlyChild(parent: number | undefined): Promise<number> {
-  return Number((await readFile(`/proc/${parent}/task/${parent}/children`, 'utf8')).trim());
-}
-
-/** A tick of utime and stime, in microseconds: what USER_HZ is on every Linux. */
-const tick = 10_000;
-
-/** Microseconds of CPU a process has used, in user and in kernel mode. */
-async function cpuOf(pid: number): Promise<number> {
-  const stat = await readFile(`/proc/${pid}/stat`, 'utf8');
-  const fields = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
-  return (Number(fields[11]) + Number(fields[12])) * tick;
 }

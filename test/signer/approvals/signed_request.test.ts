@@ -69,6 +69,20 @@ for (const [what, change] of changes)
     await t.throwsAsync(verify(change(stock)), { instanceOf: RequestError });
   });
 
+test('a frame that is malformed is refused though its signature is good', async (t) => {
+  const { request: good, timestamp } = stock;
+  const length = good[4] ?? 0;
+  for (const request of [
+    good.with(0, 1),
+    good.with(4, length + 1),
+    concat(good, Uint8Array.of(0)),
+    good.subarray(0, 4),
+  ]) {
+    const signature = await device.sign(stockSignedBytes(request, timestamp));
+    await t.throwsAsync(verify({ ...stock, request, signature }), { instanceOf: RequestError, message: /^expected/ });
+  }
+});
+
 test('a bound request is for one URI, one node and one nonce', async (t) => {
   await t.throwsAsync(verify({ ...bound, uri: '/cln.Node/Xpay' }), { instanceOf: RequestError });
   await t.throwsAsync(verify(bound, now, nodeId.with(5, 0)), { instanceOf: RequestError });

@@ -1,4 +1,6 @@
 import { readFile } from 'node:fs/promises';
+import { getPublicKey, schnorr } from '@noble/secp256k1';
+import { bech32 } from '@scure/base';
 import test from 'ava';
 import fc from 'fast-check';
 import { loadRecordings } from '../../../cli/recordings.ts';
@@ -7,7 +9,9 @@ import { trustPoints, wirestringText } from '../../../proto/hsmd/codec.ts';
 import { decodeRequest } from '../../../proto/hsmd/message.ts';
 import { parseHeader } from '../../../signer/chain/header.ts';
 import { networkNamed } from '../../../signer/chain/networks.ts';
+import { taggedHash } from '../../../signer/crypto/hash.ts';
 import { parseBolt12Invoice, parseBolt12Offer } from '../../../signer/lightning/bolt12.ts';
+import '../../../signer/crypto/noble.ts';
 import { merkleRoot } from '../../../signer/lightning/bolt12_merkle.ts';
 import { parseInvoice } from '../../../signer/lightning/invoice.ts';
 import { InvoiceError } from '../../../signer/lightning/invoice_error.ts';
@@ -92,6 +96,82 @@ test('an invoice with any altered letter is refused', (t) => {
     const letter = text[at] === 'q' ? 'p' : 'q';
     t.throws(() => parseBolt12Invoice(text.slice(0, at) + letter + text.slice(at + 1)), { instanceOf: InvoiceError });
   }
+});
+
+function bigSize(value: number): Uint8Array {
+  return value < 0xfd ? Uint8Array.of(value) : Uint8Array.of(0xfd, value >> 8, value & 0xff);
+}
+
+function record(type: number, value: Uint8Array): Uint8Array {
+  return concat(bigSize(type), bigSize(value.length), value);
+}
+
+const alphabet = 'qpzry9x8gf2tvdw0s3jn54khce6mua7l';
+
+/** An invoice with these records, signed with a key of this fill byte, whose node it states. */
+function signedInvoice(signer: number, records: readonly (readonly [type: number, value: Uint8Array])[]): string {
+  const key = new Uint8Array(32).fill(signer);
+  const own: typeof records = [
+    [164, Uint8Array.of(0x60, 0, 0, 0)],
+    [168, new Uint8Array(32).fill(8)],
+    [170, Uint8Array.of(0x03, 0xe8)],
+    [176, getPublicKey(key)],
+  ];
+  const all = [...records, ...own].sort(([a], [b]) => a - b).map(([type, value]) => record(type, value));
+  const root = merkleRoot(readRecords(concat(...all))) ?? new Uint8Array();
+  const digest = taggedHash(['lightning', 'invoice', 'signature'], root);
+  const stream = concat(...all, record(240, schnorr.sign(digest, key, new Uint8Array(32))));
+  return `lni1${bech32
+    .toWords(stream)
+    .map((word) => alphabet[word])
+    .join('')}`;
+}
+
+const node = (fill: number) => getPublicKey(new Uint8Array(32).fill(fill));
+
+/** One blinded path whose last hop is this node. */
+function path(end: Uint8Array): Uint8Array {
+  return concat(node(5), node(5), Uint8Array.of(2), node(6), Uint8Array.of(0, 1, 9), end, Uint8Array.of(0, 0));
+}
+
+test('an invoice answers an offer only if its issuer, or the end of one of its paths, signed it', (t) => {
+  const refused = (text: string) =>
+    t.throws(() => parseBolt12Invoice(text), { instanceOf: InvoiceError, message: /issuer/ });
+  t.is(parseBolt12Invoice(signedInvoice(1, [[22, node(1)]])).offerId?.length, 32);
+  refused(signedInvoice(2, [[22, node(1)]]));
+  t.is(parseBolt12Invoice(signedInvoice(1, [[16, path(node(1))]])).offerId?.length, 32);
+  t.truthy(parseBolt12Invoice(signedInvoice(1, [[16, concat(path(node(3)), path(node(1)))]])).offerId);
+  refused(signedInvoice(2, [[16, path(node(1))]]));
+  refused(
+    signedInvoice(1, [
+      [16, path(node(1))],
+      [22, node(2)],
+    ]),
+  );
+  const refund = signedInvoice(1, [[10, new TextEncoder().encode('refund')]]);
+  t.is(parseBolt12Invoice(refund).offerId, undefined, 'it answers no offer');
+});
+
+test('an offer and the invoice that answers it have the same id', (t) => {
+  const description = new TextEncoder().encode('tea');
+  const stream = concat(record(8, Uint8Array.of(100)), record(10, description), record(22, node(1)));
+  const offer = parseBolt12Offer(
+    `lno1${bech32
+      .toWords(stream)
+      .map((word) => alphabet[word])
+      .join('')}`,
+  );
+  const answer = (amount: number) =>
+    signedInvoice(1, [
+      [0, Uint8Array.of(1)],
+      [8, Uint8Array.of(amount)],
+      [10, description],
+      [22, node(1)],
+      [88, node(9)],
+    ]);
+  t.is(offer.amountMsat, 100n);
+  t.deepEqual(parseBolt12Invoice(answer(100)).offerId, offer.id);
+  t.notDeepEqual(parseBolt12Invoice(answer(101)).offerId, offer.id);
 });
 
 test('random texts throw InvoiceError, nothing else', (t) => {

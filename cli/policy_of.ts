@@ -1,0 +1,166 @@
+/** A policy as every program here opens it: the owner's file, the state in its folder, and whoever may say yes. */
+
+import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Clock } from '../proto/clock.ts';
+import type { Entropy } from '../proto/entropy.ts';
+import { hsmdName } from '../proto/hsmd/calls.ts';
+import type { Log } from '../proto/log.ts';
+import { type Network, networks } from '../signer/chain/networks.ts';
+import type { Secp } from '../signer/crypto/secp.ts';
+import { openFileStore } from '../signer/node/file_store.ts';
+import { byNetwork } from '../signer/policy/by_network.ts';
+import { Desk } from '../signer/policy/desk.ts';
+import { localOwner } from '../signer/policy/local_owner.ts';
+import { noPolicy, type Policy } from '../signer/policy/policy.ts';
+import { emptyFile, type PolicyFile, profileFor, readPolicyFile, settingsFor } from '../signer/policy/policy_file.ts';
+import { PolicyFileError } from '../signer/policy/policy_file_error.ts';
+import { firstOf } from '../signer/policy/purpose.ts';
+import { validating } from '../signer/policy/validating.ts';
+import { weakened } from '../signer/policy/weakened.ts';
+import { Refusal } from '../signer/refusal.ts';
+import type { Store } from '../signer/store/store.ts';
+import { answerOwner } from './approver_requests.ts';
+import { listenForOwner } from './approver_socket.ts';
+import { UsageError } from './command.ts';
+
+export const policyOption = {
+  value: 'FILE|none',
+  means: 'the policy file; none signs whatever is asked (default: the strict policy of the network)',
+};
+
+/** Reads a policy file; `none` is the one that is no file. @throws UsageError */
+export async function readPolicy(path: string | undefined, secp: Secp): Promise<PolicyFile> {
+  if (path === undefined) return emptyFile;
+  if (path === 'none') return { ...emptyFile, policy: 'none' };
+  try {
+    const file = readPolicyFile(await readFile(path, 'utf8'));
+    checkForAnyNetwork(file, secp);
+    return file;
+  } catch (error: unknown) {
+    if (error instanceof PolicyFileError) throw new UsageError(`${path}: ${error.message}`);
+    if (error instanceof Error && 'code' in error) throw new UsageError(`cannot read the policy file: ${error.message}`);
+    throw error;
+  }
+}
+
+/** Which network it is for is known only when lightningd says so: it must make sense on one. */
+function checkForAnyNetwork(file: PolicyFile, secp: Secp): void {
+  let first: unknown;
+  for (const network of networks) {
+    try {
+      settingsFor(file, network, secp);
+      return;
+    } catch (error: unknown) {
+      first ??= error;
+    }
+  }
+  throw first;
+}
+
+export interface PolicyParts {
+  readonly file: PolicyFile;
+  /** The folder of the signer's state. */
+  readonly folder: string;
+  /** Whether to begin with an empty state where there is none: for a node without channels. */
+  readonly begin: boolean;
+  /** Where whoever calls lightningd is the owner, payments and spends need no other word. */
+  readonly owner: 'local' | 'remote';
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  readonly secp: Secp;
+}
+
+export interface OpenPolicy extends AsyncDisposable {
+  readonly policy: Policy;
+  /** Where the owner's word counts; undefined where no word is needed. */
+  readonly desk: Desk | undefined;
+}
+
+export const withoutPolicy =
+  'policy = none: this signer signs whatever it is asked; whoever controls lightningd can take everything';
+const staleMark = 'signed-without-policy';
+
+const exists = (path: string) => access(path).then(() => true, () => false);
+
+/** Opens the state, listens for the owner, and begins to judge with the first `init`. @throws UsageError, StoreError */
+export async function openPolicy(parts: PolicyParts): Promise<OpenPolicy> {
+  const { file, folder, clock, log } = parts;
+  if (file.policy === 'none') {
+    log('warn', withoutPolicy);
+    // What is signed now the state does not know: it must not be trusted later.
+    if (await exists(join(folder, 'store'))) await writeFile(join(folder, staleMark), '', { flag: 'a' });
+    return { policy: noPolicy, desk: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
+  }
+  const store = await openState(parts);
+  try {
+    const desk = new Desk();
+    let network: Network | undefined;
+    const socket = await listenForOwner(join(folder, 'owner.sock'), (request) =>
+      answerOwner({ desk, now: () => Math.floor(clock.now() / 1000), network: () => network }, request),
+    );
+    const policy = byNetwork((now) => {
+      network = now;
+      return judge(parts, now, store, desk);
+    });
+    return {
+      policy: noting(policy, desk, clock),
+      desk,
+      async [Symbol.asyncDispose]() {
+        await socket[Symbol.asyncDispose]();
+        await store[Symbol.asyncDispose]();
+      },
+    };
+  } catch (error: unknown) {
+    await store[Symbol.asyncDispose]();
+    throw error;
+  }
+}
+
+async function openState({ folder, begin, log, entropy }: PolicyParts): Promise<Store> {
+  if (await exists(join(folder, staleMark)))
+    throw new UsageError(
+      `the state in ${folder} is out of date: this node was signed for without a policy since. Go on with policy none; or close all channels, move that folder away and begin a new state`,
+    );
+  const store = join(folder, 'store');
+  if (!begin && !(await exists(join(store, 'state.log'))))
+    throw new UsageError(
+      `no signer state in ${folder}. For a node that has no channels begin one: --new-state, or KEYHOLD_NEW_STATE=1 for the inline signer. For one that has, its state must be there: without it the signer cannot tell what is safe to sign`,
+    );
+  await mkdir(folder, { recursive: true, mode: 0o700 });
+  return openFileStore({ folder: store, whenMissing: begin ? 'create' : 'fail', log, entropy });
+}
+
+/** The policy of one network, with its settings said aloud. */
+function judge({ file, owner, clock, log, secp }: PolicyParts, network: Network, store: Store, desk: Desk): Policy {
+  const settings = settingsFor(file, network, secp);
+  const profile = profileFor(file, network);
+  log('info', 'policy', { network: network.name, profile, approves: owner === 'local' ? 'whoever calls lightningd' : 'the owner' });
+  for (const message of weakened(file, settings, network)) log('warn', 'the policy is weakened', { by: message });
+  return validating({
+    settings,
+    approver: owner === 'local' ? firstOf(localOwner(settings), desk) : desk,
+    openStore: () => Promise.resolve(store),
+    clock,
+    log,
+    height: () => undefined,
+  });
+}
+
+/** Lets the owner read what was refused. */
+function noting(policy: Policy, desk: Desk, clock: Clock): Policy {
+  return {
+    name: policy.name,
+    start: (init, preinit, started) => policy.start(init, preinit, started),
+    async decide(context, request, sign) {
+      try {
+        return await policy.decide(context, request, sign);
+      } catch (error: unknown) {
+        if (error instanceof Refusal)
+          desk.note({ tag: error.tag, message: error.message, call: hsmdName(request.call) }, Math.floor(clock.now() / 1000));
+        throw error;
+      }
+    },
+  };
+}
