@@ -23,7 +23,8 @@ async function ask<T>(state: string | undefined, request: OwnerRequest): Promise
 export const approvals = command({
   name: 'approvals',
   summary: 'List what a signer was asked and refused, and what is allowed.',
-  explanation: 'Asks a running signer over the socket in its state folder. Nothing here changes anything; see keyhold approve.',
+  explanation:
+    'Asks a running signer over the socket in its state folder. Nothing here changes anything; see keyhold approve.',
   options: { state: stateOption, json: jsonOption },
   async run(given) {
     const list = await ask<ListJson>(given.option('state'), { method: 'list' });

@@ -10,14 +10,26 @@ import type { Wish } from '../signer/policy/wish.ts';
 import type { OwnerRequest } from './approver_requests.ts';
 import { type Given, UsageError } from './command.ts';
 
-export type ApproveOption = 'invoice' | 'amount' | 'output' | 'keysend' | 'uses' | 'until' | 'withdraw' | 'state' | 'json';
+export type ApproveOption =
+  | 'invoice'
+  | 'amount'
+  | 'output'
+  | 'keysend'
+  | 'uses'
+  | 'until'
+  | 'withdraw'
+  | 'state'
+  | 'json';
 
 /** What the arguments ask the signer for; `now` in milliseconds. @throws UsageError */
 export function requestOf(given: Given<ApproveOption>, now: number): OwnerRequest {
   const inAdvance = (['invoice', 'output', 'keysend'] as const).filter((name) => given.option(name) !== undefined);
   if (given.operands.length + inAdvance.length !== 1)
-    throw new UsageError('approve: expected one of NUMBER, --invoice, --output, --keysend; see: keyhold approve --help');
-  if (given.option('amount') !== undefined && inAdvance[0] !== 'invoice') throw new UsageError('--amount: expected it with --invoice');
+    throw new UsageError(
+      'approve: expected one of NUMBER, --invoice, --output, --keysend; see: keyhold approve --help',
+    );
+  if (given.option('amount') !== undefined && inAdvance[0] !== 'invoice')
+    throw new UsageError('--amount: expected it with --invoice');
   const terms = { uses: whole(given.option('uses'), '--uses'), until: untilOf(given.option('until') ?? '', now) };
   const [id] = given.operands;
   if (id === undefined) {
@@ -25,11 +37,14 @@ export function requestOf(given: Given<ApproveOption>, now: number): OwnerReques
     const { kind, target, amount } = wishIn(given);
     return { method: 'allow', wish: { kind, target, amount: `${amount}` }, ...terms };
   }
-  return given.has('withdraw') ? { method: 'withdraw', id: whole(id, 'NUMBER') } : { method: 'approve', id: whole(id, 'NUMBER'), ...terms };
+  return given.has('withdraw')
+    ? { method: 'withdraw', id: whole(id, 'NUMBER') }
+    : { method: 'approve', id: whole(id, 'NUMBER'), ...terms };
 }
 
 function whole(text: string | undefined, name: string): number {
-  if (text === undefined || !/^[1-9]\d{0,8}$/.test(text)) throw new UsageError(`${name}: expected a whole number above 0, got ${text}`);
+  if (text === undefined || !/^[1-9]\d{0,8}$/.test(text))
+    throw new UsageError(`${name}: expected a whole number above 0, got ${text}`);
   return Number(text);
 }
 
@@ -39,8 +54,10 @@ const spans: Readonly<Record<string, number>> = { m: 60, h: 3600, d: 86_400 };
 function untilOf(text: string, now: number): number {
   const [, count, unit] = /^(\d{1,5})([mhd])$/.exec(text) ?? [];
   const time = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : Number.NaN;
-  const until = count === undefined ? Math.floor(time / 1000) : Math.floor(now / 1000) + Number(count) * (spans[unit ?? ''] ?? 0);
-  if (!(until * 1000 > now)) throw new UsageError(`--until: expected a span (30m, 12h, 7d) or a time to come, got ${text}`);
+  const until =
+    count === undefined ? Math.floor(time / 1000) : Math.floor(now / 1000) + Number(count) * (spans[unit ?? ''] ?? 0);
+  if (!(until * 1000 > now))
+    throw new UsageError(`--until: expected a span (30m, 12h, 7d) or a time to come, got ${text}`);
   return until;
 }
 
@@ -67,7 +84,8 @@ function invoiceWish(text: string, given: string | undefined): Wish {
   if (amountMsat !== undefined && asked !== undefined && amountMsat !== asked)
     throw new UsageError(`--amount: the invoice is for ${amountMsat} msat, not ${asked}`);
   const amount = amountMsat ?? asked;
-  if (amount === undefined) throw new UsageError('--invoice: it has no amount: say with --amount MSAT how much may be paid');
+  if (amount === undefined)
+    throw new UsageError('--invoice: it has no amount: say with --amount MSAT how much may be paid');
   return { kind: 'pay', target: toHex(paymentHash), amount };
 }
 

@@ -58,7 +58,12 @@ export interface ListJson {
 export type OwnerRequest =
   | { readonly method: 'list' }
   | { readonly method: 'approve'; readonly id: number; readonly uses: number; readonly until: number }
-  | { readonly method: 'allow'; readonly wish: { readonly kind: string; readonly target: string; readonly amount: string }; readonly uses: number; readonly until: number }
+  | {
+      readonly method: 'allow';
+      readonly wish: { readonly kind: string; readonly target: string; readonly amount: string };
+      readonly uses: number;
+      readonly until: number;
+    }
   | { readonly method: 'withdraw'; readonly id: number };
 
 /** Carries out a request. @throws OwnerRequestError */
@@ -75,7 +80,8 @@ export function answerOwner(owned: Owned, request: unknown): ListJson | LeaveJso
     case 'approve': {
       const id = wholeOf(given['id'], 'id');
       const leave = desk.allowAsked(id, termsOf(given, now()));
-      if (leave === undefined) throw new OwnerRequestError(`nothing with the number ${id} waits: see keyhold approvals`);
+      if (leave === undefined)
+        throw new OwnerRequestError(`nothing with the number ${id} waits: see keyhold approvals`);
       return leaveJson(owned, leave);
     }
     case 'allow':
@@ -111,14 +117,17 @@ function readWish(value: unknown): Wish {
   const { kind, target, amount } = tableOf(value);
   if (typeof kind !== 'string' || !isWishKind(kind))
     throw new OwnerRequestError(`wish.kind: expected one of ${Object.keys(wishKinds).join(', ')}`);
-  if (typeof target !== 'string' || !/^([0-9a-f]{2})+$/.test(target)) throw new OwnerRequestError('wish.target: expected lower-case hex');
-  if (typeof amount !== 'string' || !/^\d{1,19}$/.test(amount)) throw new OwnerRequestError('wish.amount: expected a text of digits');
+  if (typeof target !== 'string' || !/^([0-9a-f]{2})+$/.test(target))
+    throw new OwnerRequestError('wish.target: expected lower-case hex');
+  if (typeof amount !== 'string' || !/^\d{1,19}$/.test(amount))
+    throw new OwnerRequestError('wish.amount: expected a text of digits');
   return { kind, target, amount: BigInt(amount) };
 }
 
 function wishJson({ network }: Owned, { kind, target, amount }: Wish): WishJson {
   const on = network();
-  const address = wishKinds[kind].target === 'script' && on !== undefined ? addressOfScript(fromHex(target), on) : undefined;
+  const address =
+    wishKinds[kind].target === 'script' && on !== undefined ? addressOfScript(fromHex(target), on) : undefined;
   const unit = wishKinds[kind].unit === 'msat' ? { amount_msat: `${amount}` } : { amount_sat: `${amount}` };
   return { kind, target: address ?? target, ...unit };
 }
@@ -126,7 +135,11 @@ function wishJson({ network }: Owned, { kind, target, amount }: Wish): WishJson 
 function askedJson(owned: Owned, { id, purpose, first, last, times }: Asked): AskedJson {
   const payment =
     purpose.kind === 'pay'
-      ? { how: purpose.how, fee_budget_msat: `${purpose.feeBudgetMsat}`, ...(purpose.payee !== undefined && { payee: purpose.payee }) }
+      ? {
+          how: purpose.how,
+          fee_budget_msat: `${purpose.feeBudgetMsat}`,
+          ...(purpose.payee !== undefined && { payee: purpose.payee }),
+        }
       : {};
   const { rule } = wishKinds[purpose.kind];
   return { id, ...wishJson(owned, wishOf(purpose)), ...payment, rule, times, first: timeOf(first), last: timeOf(last) };

@@ -93,7 +93,9 @@ export async function askSigner(path: string, request: unknown): Promise<unknown
   } catch (error: unknown) {
     if (error instanceof UsageError) throw error;
     const reason = error instanceof Error ? error.message : 'unknown error';
-    throw new UsageError(`no signer with a policy listens at ${path} (${reason}): is it running, and is --state its state folder?`);
+    throw new UsageError(
+      `no signer with a policy listens at ${path} (${reason}): is it running, and is --state its state folder?`,
+    );
   } finally {
     connection.destroy();
   }

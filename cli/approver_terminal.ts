@@ -7,7 +7,7 @@
 import { createInterface } from 'node:readline';
 import type { Readable, Writable } from 'node:stream';
 import type { Clock } from '../proto/clock.ts';
-import { answerOwner, type ListJson, type OwnerRequest, type Owned } from './approver_requests.ts';
+import { answerOwner, type ListJson, type Owned, type OwnerRequest } from './approver_requests.ts';
 import { OwnerRequestError } from './approver_socket.ts';
 import { askedWords, leaveWords, listWords } from './approver_words.ts';
 
@@ -31,7 +31,8 @@ export function promptOwner(owned: Owned & { readonly clock: Clock }, { input, o
     if (clock.monotonic() - spoke < quietMs) return;
     spoke = clock.monotonic();
     const asked = list().asked.find((each) => each.id === id);
-    if (asked !== undefined) say(`refused until you say yes: ${askedWords(asked)}\ntype ${id} to allow it once, ? for a list`);
+    if (asked !== undefined)
+      say(`refused until you say yes: ${askedWords(asked)}\ntype ${id} to allow it once, ? for a list`);
   });
   const lines = createInterface({ input });
   lines.on('line', (line) => {

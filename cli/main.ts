@@ -1,14 +1,16 @@
 /** The one CLI: finds the command, reads its arguments, runs it, and says what went wrong in one line. */
 
+import { approvals, approve } from './approve.ts';
 import { type Command, help, parse, UsageError } from './command.ts';
 import { host } from './host.ts';
 import { init } from './init.ts';
+import { policy } from './policy_command.ts';
 import { replay } from './replay.ts';
 import { signer } from './signer.ts';
 import { status } from './status.ts';
 
 // Options are read under each command's own names; the table only needs to know that there are some.
-const commands = [init, host, signer, status, replay] as unknown as readonly Command[];
+const commands = [init, host, signer, approvals, approve, policy, status, replay] as unknown as readonly Command[];
 
 function overview(): string {
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2;

@@ -20,7 +20,7 @@ import { validating } from '../signer/policy/validating.ts';
 import { weakened } from '../signer/policy/weakened.ts';
 import { Refusal } from '../signer/refusal.ts';
 import type { Store } from '../signer/store/store.ts';
-import { answerOwner } from './approver_requests.ts';
+import { answerOwner, type Owned } from './approver_requests.ts';
 import { listenForOwner } from './approver_socket.ts';
 import { UsageError } from './command.ts';
 
@@ -39,7 +39,8 @@ export async function readPolicy(path: string | undefined, secp: Secp): Promise<
     return file;
   } catch (error: unknown) {
     if (error instanceof PolicyFileError) throw new UsageError(`${path}: ${error.message}`);
-    if (error instanceof Error && 'code' in error) throw new UsageError(`cannot read the policy file: ${error.message}`);
+    if (error instanceof Error && 'code' in error)
+      throw new UsageError(`cannot read the policy file: ${error.message}`);
     throw error;
   }
 }
@@ -74,15 +75,19 @@ export interface PolicyParts {
 
 export interface OpenPolicy extends AsyncDisposable {
   readonly policy: Policy;
-  /** Where the owner's word counts; undefined where no word is needed. */
-  readonly desk: Desk | undefined;
+  /** Where the owner's word is heard; undefined where none is needed. */
+  readonly owned: Owned | undefined;
 }
 
 export const withoutPolicy =
   'policy = none: this signer signs whatever it is asked; whoever controls lightningd can take everything';
 const staleMark = 'signed-without-policy';
 
-const exists = (path: string) => access(path).then(() => true, () => false);
+export const exists = (path: string) =>
+  access(path).then(
+    () => true,
+    () => false,
+  );
 
 /** Opens the state, listens for the owner, and begins to judge with the first `init`. @throws UsageError, StoreError */
 export async function openPolicy(parts: PolicyParts): Promise<OpenPolicy> {
@@ -91,22 +96,21 @@ export async function openPolicy(parts: PolicyParts): Promise<OpenPolicy> {
     log('warn', withoutPolicy);
     // What is signed now the state does not know: it must not be trusted later.
     if (await exists(join(folder, 'store'))) await writeFile(join(folder, staleMark), '', { flag: 'a' });
-    return { policy: noPolicy, desk: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
+    return { policy: noPolicy, owned: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
   const store = await openState(parts);
   try {
     const desk = new Desk();
     let network: Network | undefined;
-    const socket = await listenForOwner(join(folder, 'owner.sock'), (request) =>
-      answerOwner({ desk, now: () => Math.floor(clock.now() / 1000), network: () => network }, request),
-    );
+    const owned: Owned = { desk, now: () => Math.floor(clock.now() / 1000), network: () => network };
+    const socket = await listenForOwner(join(folder, 'owner.sock'), (request) => answerOwner(owned, request));
     const policy = byNetwork((now) => {
       network = now;
       return judge(parts, now, store, desk);
     });
     return {
-      policy: noting(policy, desk, clock),
-      desk,
+      policy: noting(policy, owned),
+      owned,
       async [Symbol.asyncDispose]() {
         await socket[Symbol.asyncDispose]();
         await store[Symbol.asyncDispose]();
@@ -136,7 +140,11 @@ async function openState({ folder, begin, log, entropy }: PolicyParts): Promise<
 function judge({ file, owner, clock, log, secp }: PolicyParts, network: Network, store: Store, desk: Desk): Policy {
   const settings = settingsFor(file, network, secp);
   const profile = profileFor(file, network);
-  log('info', 'policy', { network: network.name, profile, approves: owner === 'local' ? 'whoever calls lightningd' : 'the owner' });
+  log('info', 'policy', {
+    network: network.name,
+    profile,
+    approves: owner === 'local' ? 'whoever calls lightningd' : 'the owner',
+  });
   for (const message of weakened(file, settings, network)) log('warn', 'the policy is weakened', { by: message });
   return validating({
     settings,
@@ -149,7 +157,7 @@ function judge({ file, owner, clock, log, secp }: PolicyParts, network: Network,
 }
 
 /** Lets the owner read what was refused. */
-function noting(policy: Policy, desk: Desk, clock: Clock): Policy {
+function noting(policy: Policy, { desk, now }: Owned): Policy {
   return {
     name: policy.name,
     start: (init, preinit, started) => policy.start(init, preinit, started),
@@ -158,7 +166,7 @@ function noting(policy: Policy, desk: Desk, clock: Clock): Policy {
         return await policy.decide(context, request, sign);
       } catch (error: unknown) {
         if (error instanceof Refusal)
-          desk.note({ tag: error.tag, message: error.message, call: hsmdName(request.call) }, Math.floor(clock.now() / 1000));
+          desk.note({ tag: error.tag, message: error.message, call: hsmdName(request.call) }, now());
         throw error;
       }
     },

@@ -1,6 +1,7 @@
 /** `keyhold signer`: the owner's side. Opens the key, attaches to the host, answers, attaches again. */
 
 import { hostname } from 'node:os';
+import { join } from 'node:path';
 import { systemClock } from '../proto/clock.ts';
 import { systemEntropy } from '../proto/entropy.ts';
 import type { Secret } from '../proto/secret.ts';
@@ -8,12 +9,13 @@ import { Signer } from '../signer/dispatch.ts';
 import { backend } from '../signer/node/backends.ts';
 import { keepAttached } from '../signer/node/link.ts';
 import { secretFile } from '../signer/node/secret_file.ts';
-import { noPolicy } from '../signer/policy/policy.ts';
 import { Session } from '../signer/session.ts';
+import { promptOwner } from './approver_terminal.ts';
 import { command, UsageError } from './command.ts';
 import { dirOption, identityOf } from './directory.ts';
 import { logAt, logOption } from './logging.ts';
 import { passphraseFromFd, passphraseFromTerminal } from './passphrase.ts';
+import { exists, openPolicy, policyOption, readPolicy } from './policy_of.ts';
 import { software } from './version.ts';
 
 async function passphraseOf(ask: boolean, fd: string | undefined, signal: AbortSignal): Promise<Secret | undefined> {
@@ -30,12 +32,16 @@ export const signer = command({
   summary: 'Hold the keys and answer a host’s requests.',
   explanation:
     'The secret is an hsm_secret file as lightningd makes it: 32 bytes, encrypted, or a mnemonic with or without passphrase.\n' +
-    'A passphrase comes from a prompt or a file descriptor, never from an argument. Stop it with Ctrl-C; it says goodbye first.',
+    'A passphrase comes from a prompt or a file descriptor, never from an argument. Stop it with Ctrl-C; it says goodbye first.\n' +
+    'Without a policy file nothing leaves but what the owner allows: see keyhold approvals, keyhold policy example.',
   options: {
     dir: dirOption,
     host: { value: 'HOST:PORT', means: 'the host to attach to', default: '127.0.0.1:9737' },
     secret: { value: 'FILE', means: 'the hsm_secret to sign with' },
     create: { means: 'make a new secret (a mnemonic of twelve words) where FILE does not exist' },
+    policy: policyOption,
+    state: { value: 'DIR', means: 'where the signer keeps its state (default: state beside the certificates)' },
+    'new-state': { means: 'begin with an empty state: for a secret whose node has no channels' },
     passphrase: { means: 'ask for the secret’s passphrase on the terminal' },
     'passphrase-fd': { value: 'N', means: 'read the passphrase from this file descriptor' },
     name: { value: 'NAME', means: 'what this signer calls itself in the host’s status', default: hostname() },
@@ -46,14 +52,29 @@ export const signer = command({
     const path = given.option('secret');
     if (path === undefined)
       throw new UsageError('--secret: expected the path of an hsm_secret; see: keyhold signer --help');
-    const identity = await identityOf(given.option('dir') ?? '', 'signer');
+    const dir = given.option('dir') ?? '';
+    const identity = await identityOf(dir, 'signer');
+    const secp = backend(given.option('secp'), systemEntropy);
+    const file = await readPolicy(given.option('policy'), secp);
     const passphrase = await passphraseOf(given.has('passphrase'), given.option('passphrase-fd'), signal);
     const log = logAt(given.option('log'));
     const secret = secretFile({ path, passphrase, create: given.has('create'), entropy: systemEntropy });
-    const secp = backend(given.option('secp'), systemEntropy);
-    log('warn', 'no policy: this signer signs whatever the host asks', { secp: secp.name });
+    const isNew = given.has('create') && !(await exists(path));
+    await using opened = await openPolicy({
+      file,
+      folder: given.option('state') ?? join(dir, 'state'),
+      begin: isNew || given.has('new-state'),
+      owner: 'remote',
+      clock: systemClock,
+      entropy: systemEntropy,
+      log,
+      secp,
+    });
+    const { stdin: input, stderr: output } = process;
+    const prompts = opened.owned !== undefined && input.isTTY && output.isTTY;
+    using _prompt = prompts ? promptOwner({ ...opened.owned, clock: systemClock }, { input, output }) : undefined;
     const session = new Session({
-      signer: new Signer({ secp, secret, policy: noPolicy }),
+      signer: new Signer({ secp, secret, policy: opened.policy }),
       id: systemEntropy(16),
       name: given.option('name') ?? '',
       software,

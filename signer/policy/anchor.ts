@@ -28,7 +28,12 @@ function stake({ toLocal, htlcs }: ContentState): bigint {
 }
 
 /** What the wallet loses by it, all outputs but `paired` being ours. */
-function lossOf(scope: Scope, { tx, outputs }: Psbt, claimed: readonly WalletInput[], paired: ReadonlySet<number>): bigint {
+function lossOf(
+  scope: Scope,
+  { tx, outputs }: Psbt,
+  claimed: readonly WalletInput[],
+  paired: ReadonlySet<number>,
+): bigint {
   let loss = claimed.reduce((sum, { amount }) => sum + amount, 0n);
   for (const [index, { amount, script }] of tx.outputs.entries()) {
     if (paired.has(index)) continue;
@@ -53,7 +58,11 @@ function weightOf(psbt: Psbt): number {
 }
 
 /** The commitment whose anchor, with our funding key in it, input `index` spends. */
-function anchoredAt(scope: Scope, { peerId, dbid, psbt }: RequestOf<'signAnchorspend'>, index: number): Found | undefined {
+function anchoredAt(
+  scope: Scope,
+  { peerId, dbid, psbt }: RequestOf<'signAnchorspend'>,
+  index: number,
+): Found | undefined {
   const { point } = scope.context.keys.channel(peerId, dbid).funding;
   const script = assemble(anchorScript(point));
   const spent = spentOutput(psbt, index);
@@ -61,8 +70,7 @@ function anchoredAt(scope: Scope, { peerId, dbid, psbt }: RequestOf<'signAnchors
   const input = psbt.tx.inputs[index];
   const channel = setUp(scope, peerId, dbid);
   if (shown === undefined || input === undefined || spent === undefined || channel === undefined) return undefined;
-  const isAnchor =
-    equalBytes(shown, script) && equalBytes(spent.script, p2wsh(script)) && spent.amount === anchorValue;
+  const isAnchor = equalBytes(shown, script) && equalBytes(spent.script, p2wsh(script)) && spent.amount === anchorValue;
   return isAnchor && signsAll(psbt, index) ? findCommitment(channel, input.txid) : undefined;
 }
 
@@ -87,7 +95,11 @@ function anchorspend(scope: Scope, request: RequestOf<'signAnchorspend'>): Verdi
 }
 
 /** The output beside an HTLC of our own commitment, where it is the one that the HTLC's signatures ask for. */
-function pairedOutput(scope: Scope, { peerId, dbid, psbt }: RequestOf<'signHtlcTxMingle'>, index: number): bigint | undefined {
+function pairedOutput(
+  scope: Scope,
+  { peerId, dbid, psbt }: RequestOf<'signHtlcTxMingle'>,
+  index: number,
+): bigint | undefined {
   const channel = setUp(scope, peerId, dbid);
   const input = psbt.tx.inputs[index];
   const output = psbt.tx.outputs[index];

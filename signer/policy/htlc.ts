@@ -32,7 +32,13 @@ function isSame(htlc: Htlc, { kind, hash160, amount }: HtlcSpend, owner: Side): 
 }
 
 /** One HTLC of the commitment has this hash, amount and direction, and expires then. */
-function checkHtlc(scope: Scope, spend: HtlcSpend, { htlcs, feerate }: ContentState, owner: Side, anchors: boolean): void {
+function checkHtlc(
+  scope: Scope,
+  spend: HtlcSpend,
+  { htlcs, feerate }: ContentState,
+  owner: Side,
+  anchors: boolean,
+): void {
   const same = htlcs.filter((htlc) => isSame(htlc, spend, owner));
   if (same.length === 0) scope.broken('policy-htlc-format', { differs: 'no such HTLC in the commitment' });
   else if (!same.some(({ cltvExpiry }) => cltvExpiry === spend.cltvExpiry))
@@ -42,7 +48,11 @@ function checkHtlc(scope: Scope, spend: HtlcSpend, { htlcs, feerate }: ContentSt
 }
 
 /** Judges an HTLC transaction; `belongs` says whether the point is that of the commitment. */
-function check(scope: Scope, asked: Asked, belongs: (commitment: AcceptedCommitment) => boolean): Record<string, never> {
+function check(
+  scope: Scope,
+  asked: Asked,
+  belongs: (commitment: AcceptedCommitment) => boolean,
+): Record<string, never> {
   const { peer, dbid, owner, point, tx, wscript, anchors } = asked;
   const channel = setUp(scope, peer, dbid);
   const txid = tx.tx.inputs[0]?.txid;

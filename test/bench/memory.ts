@@ -7,6 +7,7 @@ import { identityOf } from '../../cli/directory.ts';
 import type { HsmdProcess } from '../../cli/hsmd_process.ts';
 import { openClient } from '../../cli/recordings.ts';
 import { toHex } from '../../proto/bytes.ts';
+import { sleep, systemClock } from '../../proto/clock.ts';
 import { Host as HostService } from '../../proto/gen/keyhold/v1/host_pb.ts';
 import { Channel } from '../../proto/grpc.ts';
 import { nameOf } from './cost.ts';
@@ -23,7 +24,7 @@ export async function idleShims(count: number, targetMb: number): Promise<void> 
     try {
       for (let i = 0; i < count; i++) shims.push(idleShim(bridge, `node-${i}`));
       await attached(bridge, count);
-      await new Promise((resolve) => setTimeout(resolve, 2000));
+      await sleep(systemClock, 2000, new AbortController().signal);
       const after = await residentMb(hostPid);
       const verdict = after <= targetMb ? 'met' : 'missed';
       console.log(
@@ -51,12 +52,12 @@ function idleShim(bridge: Bridge, node: string): ChildProcess {
 async function attached(bridge: Bridge, count: number): Promise<void> {
   await using channel = new Channel(bridge.address, await identityOf(bridge.directory, 'operator'));
   const host = channel.client(HostService);
-  for (let tries = 0; tries < 120; tries++) {
-    const { nodes } = await host.status({ node: '' });
+  const signal = AbortSignal.timeout(30_000);
+  for (;;) {
+    const { nodes } = await host.status({ node: '' }, { signal });
     if (nodes.filter(({ shim }) => shim !== undefined).length >= count) return;
-    await new Promise((resolve) => setTimeout(resolve, 250));
+    await sleep(systemClock, 250, signal);
   }
-  throw new Error(`expected ${count} stand-ins at the host within half a minute`);
 }
 
 /** Plays a recorded node's requests over and over, its clients side by side, and prints memory ten times on the way. */

@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file keyhold/v1/host.proto.
  */
 export const file_keyhold_v1_host: GenFile = /*@__PURE__*/
-  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiHQoNU3RhdHVzUmVxdWVzdBIMCgRub2RlGAEgASgJIkUKDlN0YXR1c1Jlc3BvbnNlEiUKBW5vZGVzGAEgAygLMhYua2V5aG9sZC52MS5Ob2RlU3RhdHVzEgwKBGJvb3QYAiABKAwiywEKCk5vZGVTdGF0dXMSDAoEbmFtZRgBIAEoCRIkCgRzaGltGAIgASgLMhYua2V5aG9sZC52MS5TaGltU3RhdHVzEisKB3dhaXRpbmcYAyADKAsyGi5rZXlob2xkLnYxLldhaXRpbmdSZXF1ZXN0EikKB3NpZ25lcnMYBCADKAsyGC5rZXlob2xkLnYxLlNpZ25lclN0YXR1cxIiCgZjb3VudHMYBSABKAsyEi5rZXlob2xkLnYxLkNvdW50cxINCgVsZWFzZRgGIAEoBCJuCgpTaGltU3RhdHVzEhEKCWRldmVsb3BlchgBIAEoCBIaChJsaWdodG5pbmdkX3ZlcnNpb24YAiABKAkSMQoLY29ubmVjdGlvbnMYAyADKAsyHC5rZXlob2xkLnYxLkNvbm5lY3Rpb25TdGF0dXMiRgoQQ29ubmVjdGlvblN0YXR1cxIOCgZudW1iZXIYASABKA0SDAoEZGJpZBgCIAEoBBIUCgxjYXBhYmlsaXRpZXMYAyABKAQiWQoOV2FpdGluZ1JlcXVlc3QSCgoCaWQYASABKAQSDAoEY2FsbBgCIAEoCRIMCgRkYmlkGAMgASgEEg4KBmFnZV9tcxgEIAEoBBIPCgdvZmZlcmVkGAUgASgIIoIBCgxTaWduZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRImCgVzdGF0ZRgDIAEoDjIXLmtleWhvbGQudjEuU2lnbmVyU3RhdGUSFQoNcm91bmRfdHJpcF91cxgEIAEoDRITCgthdHRhY2hlZF9tcxgFIAEoBCJhCgZDb3VudHMSDwoHcmVwbGllZBgBIAEoBBIPCgdyZWZ1c2VkGAIgASgEEhEKCW1hbGZvcm1lZBgDIAEoBBITCgt1bmF2YWlsYWJsZRgEIAEoBBINCgVsb2NhbBgFIAEoBCpeCgtTaWduZXJTdGF0ZRIcChhTSUdORVJfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNTSUdORVJfU1RBVEVfQUNUSVZFEAESGAoUU0lHTkVSX1NUQVRFX1NUQU5EQlkQAjJHCgRIb3N0Ej8KBlN0YXR1cxIZLmtleWhvbGQudjEuU3RhdHVzUmVxdWVzdBoaLmtleWhvbGQudjEuU3RhdHVzUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiHQoNU3RhdHVzUmVxdWVzdBIMCgRub2RlGAEgASgJIkUKDlN0YXR1c1Jlc3BvbnNlEiUKBW5vZGVzGAEgAygLMhYua2V5aG9sZC52MS5Ob2RlU3RhdHVzEgwKBGJvb3QYAiABKAwihQIKCk5vZGVTdGF0dXMSDAoEbmFtZRgBIAEoCRIkCgRzaGltGAIgASgLMhYua2V5aG9sZC52MS5TaGltU3RhdHVzEisKB3dhaXRpbmcYAyADKAsyGi5rZXlob2xkLnYxLldhaXRpbmdSZXF1ZXN0EikKB3NpZ25lcnMYBCADKAsyGC5rZXlob2xkLnYxLlNpZ25lclN0YXR1cxIiCgZjb3VudHMYBSABKAsyEi5rZXlob2xkLnYxLkNvdW50cxINCgVsZWFzZRgGIAEoBBIlCgVjYWxscxgHIAMoCzIWLmtleWhvbGQudjEuQ2FsbENvdW50cxIRCgl1bmRlY2lkZWQYCCABKA0ibgoKU2hpbVN0YXR1cxIRCglkZXZlbG9wZXIYASABKAgSGgoSbGlnaHRuaW5nZF92ZXJzaW9uGAIgASgJEjEKC2Nvbm5lY3Rpb25zGAMgAygLMhwua2V5aG9sZC52MS5Db25uZWN0aW9uU3RhdHVzIkYKEENvbm5lY3Rpb25TdGF0dXMSDgoGbnVtYmVyGAEgASgNEgwKBGRiaWQYAiABKAQSFAoMY2FwYWJpbGl0aWVzGAMgASgEIlkKDldhaXRpbmdSZXF1ZXN0EgoKAmlkGAEgASgEEgwKBGNhbGwYAiABKAkSDAoEZGJpZBgDIAEoBBIOCgZhZ2VfbXMYBCABKAQSDwoHb2ZmZXJlZBgFIAEoCCLHAQoMU2lnbmVyU3RhdHVzEgwKBG5hbWUYASABKAkSEAoIc29mdHdhcmUYAiABKAkSJgoFc3RhdGUYAyABKA4yFy5rZXlob2xkLnYxLlNpZ25lclN0YXRlEhUKDXJvdW5kX3RyaXBfdXMYBCABKA0SEwoLYXR0YWNoZWRfbXMYBSABKAQSDgoGcG9saWN5GAYgASgJEhAKCGluYWN0aXZlGAcgAygJEhAKCHdlYWtlbmVkGAggAygJEg8KB3Byb2JsZW0YCSABKAkiYQoGQ291bnRzEg8KB3JlcGxpZWQYASABKAQSDwoHcmVmdXNlZBgCIAEoBBIRCgltYWxmb3JtZWQYAyABKAQSEwoLdW5hdmFpbGFibGUYBCABKAQSDQoFbG9jYWwYBSABKAQiXQoKQ2FsbENvdW50cxIMCgRjYWxsGAEgASgJEg0KBWFza2VkGAIgASgEEg0KBWFoZWFkGAMgASgEEg0KBWtub3duGAQgASgEEhQKDGFja25vd2xlZGdlZBgFIAEoBCpeCgtTaWduZXJTdGF0ZRIcChhTSUdORVJfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNTSUdORVJfU1RBVEVfQUNUSVZFEAESGAoUU0lHTkVSX1NUQVRFX1NUQU5EQlkQAjJHCgRIb3N0Ej8KBlN0YXR1cxIZLmtleWhvbGQudjEuU3RhdHVzUmVxdWVzdBoaLmtleWhvbGQudjEuU3RhdHVzUmVzcG9uc2ViBnByb3RvMw");
 
 /**
  * @generated from message keyhold.v1.StatusRequest
@@ -102,6 +102,20 @@ export type NodeStatus = Message<"keyhold.v1.NodeStatus"> & {
    * @generated from field: uint64 lease = 6;
    */
   lease: bigint;
+
+  /**
+   * How each kind of request was answered since the host started: which of them waited for a signer.
+   *
+   * @generated from field: repeated keyhold.v1.CallCounts calls = 7;
+   */
+  calls: CallCounts[];
+
+  /**
+   * Requests that the node has the answer of and the signer has not decided yet.
+   *
+   * @generated from field: uint32 undecided = 8;
+   */
+  undecided: number;
 };
 
 /**
@@ -260,6 +274,34 @@ export type SignerStatus = Message<"keyhold.v1.SignerStatus"> & {
    * @generated from field: uint64 attached_ms = 5;
    */
   attachedMs: bigint;
+
+  /**
+   * Its policy, by name; empty where it did not say.
+   *
+   * @generated from field: string policy = 6;
+   */
+  policy: string;
+
+  /**
+   * Tags of its rules that are not in force, for want of news of the chain.
+   *
+   * @generated from field: repeated string inactive = 7;
+   */
+  inactive: string[];
+
+  /**
+   * Where its settings protect less than they should, one sentence each.
+   *
+   * @generated from field: repeated string weakened = 8;
+   */
+  weakened: string[];
+
+  /**
+   * Why it signs nothing; empty where it does.
+   *
+   * @generated from field: string problem = 9;
+   */
+  problem: string;
 };
 
 /**
@@ -317,6 +359,55 @@ export type Counts = Message<"keyhold.v1.Counts"> & {
  */
 export const CountsSchema: GenMessage<Counts> = /*@__PURE__*/
   messageDesc(file_keyhold_v1_host, 7);
+
+/**
+ * Requests of one kind, by who answered.
+ *
+ * @generated from message keyhold.v1.CallCounts
+ */
+export type CallCounts = Message<"keyhold.v1.CallCounts"> & {
+  /**
+   * hsmd's name of the request ("sign_invoice").
+   *
+   * @generated from field: string call = 1;
+   */
+  call: string;
+
+  /**
+   * The signer, while the node waited: one round trip each.
+   *
+   * @generated from field: uint64 asked = 2;
+   */
+  asked: bigint;
+
+  /**
+   * The signer, ahead.
+   *
+   * @generated from field: uint64 ahead = 3;
+   */
+  ahead: bigint;
+
+  /**
+   * The host, from what the signer had said before or declared.
+   *
+   * @generated from field: uint64 known = 4;
+   */
+  known: bigint;
+
+  /**
+   * The host, before the signer decided.
+   *
+   * @generated from field: uint64 acknowledged = 5;
+   */
+  acknowledged: bigint;
+};
+
+/**
+ * Describes the message keyhold.v1.CallCounts.
+ * Use `create(CallCountsSchema)` to create a new message.
+ */
+export const CallCountsSchema: GenMessage<CallCounts> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_host, 8);
 
 /**
  * @generated from enum keyhold.v1.SignerState

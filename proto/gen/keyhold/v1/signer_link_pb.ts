@@ -12,10 +12,10 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file keyhold/v1/signer_link.proto.
  */
 export const file_keyhold_v1_signer_link: GenFile = /*@__PURE__*/
-  fileDesc("ChxrZXlob2xkL3YxL3NpZ25lcl9saW5rLnByb3RvEgprZXlob2xkLnYxIrUBCgpGcm9tU2lnbmVyEiIKBWhlbGxvGAEgASgLMhEua2V5aG9sZC52MS5IZWxsb0gAEiQKBmFuc3dlchgCIAEoCzISLmtleWhvbGQudjEuQW5zd2VySAASKgoJaGVhcnRiZWF0GAMgASgLMhUua2V5aG9sZC52MS5IZWFydGJlYXRIABImCgdnb29kYnllGAQgASgLMhMua2V5aG9sZC52MS5Hb29kYnllSABCCQoHbWVzc2FnZSLhAQoIVG9TaWduZXISJgoHd2VsY29tZRgBIAEoCzITLmtleWhvbGQudjEuV2VsY29tZUgAEiYKB3JlcXVlc3QYAiABKAsyEy5rZXlob2xkLnYxLlJlcXVlc3RIABIqCgloZWFydGJlYXQYAyABKAsyFS5rZXlob2xkLnYxLkhlYXJ0YmVhdEgAEiYKB2dvb2RieWUYBCABKAsyEy5rZXlob2xkLnYxLkdvb2RieWVIABImCgdwcm9tb3RlGAUgASgLMhMua2V5aG9sZC52MS5Qcm9tb3RlSABCCQoHbWVzc2FnZSJKCgVIZWxsbxIQCghwcm90b2NvbBgBIAEoDRIPCgdzZXNzaW9uGAIgASgMEgwKBG5hbWUYAyABKAkSEAoIc29mdHdhcmUYBCABKAkibAoHV2VsY29tZRIQCghwcm90b2NvbBgBIAEoDRIMCgRib290GAIgASgMEgwKBG5vZGUYAyABKAkSDQoFbGVhc2UYBCABKAQSDgoGYWN0aXZlGAUgASgIEhQKDGhlYXJ0YmVhdF9tcxgGIAEoDSIYCgdQcm9tb3RlEg0KBWxlYXNlGAEgASgEIm8KB1JlcXVlc3QSCgoCaWQYASABKAQSDAoEbGFuZRgCIAEoBBIiCgZjbGllbnQYAyABKAsyEi5rZXlob2xkLnYxLkNsaWVudBIPCgdtZXNzYWdlGAQgASgMEhUKDXNldHRsZWRfYmVsb3cYBSABKAQiPQoGQ2xpZW50Eg8KB25vZGVfaWQYASABKAwSDAoEZGJpZBgCIAEoBBIUCgxjYXBhYmlsaXRpZXMYAyABKAQi2gEKBkFuc3dlchIKCgJpZBgBIAEoBBIPCgVyZXBseRgCIAEoDEgAEiQKBnNpbGVudBgDIAEoCzISLmtleWhvbGQudjEuU2lsZW50SAASKgoJbWFsZm9ybWVkGAQgASgLMhUua2V5aG9sZC52MS5NYWxmb3JtZWRIABImCgdyZWZ1c2VkGAUgASgLMhMua2V5aG9sZC52MS5SZWZ1c2VkSAASLgoLdW5hdmFpbGFibGUYBiABKAsyFy5rZXlob2xkLnYxLlVuYXZhaWxhYmxlSABCCQoHb3V0Y29tZSIICgZTaWxlbnQiHAoJTWFsZm9ybWVkEg8KB3Byb2JsZW0YASABKAkiJgoHUmVmdXNlZBILCgN0YWcYASABKAkSDgoGcmVhc29uGAIgASgJIh0KC1VuYXZhaWxhYmxlEg4KBnJlYXNvbhgBIAEoCSI+CglIZWFydGJlYXQSDAoEcGluZxgBIAEoBBIMCgRwb25nGAIgASgEEhUKDXJvdW5kX3RyaXBfdXMYAyABKA0iGQoHR29vZGJ5ZRIOCgZyZWFzb24YASABKAkySAoKU2lnbmVyTGluaxI6CgZBdHRhY2gSFi5rZXlob2xkLnYxLkZyb21TaWduZXIaFC5rZXlob2xkLnYxLlRvU2lnbmVyKAEwAWIGcHJvdG8z");
+  fileDesc("ChxrZXlob2xkL3YxL3NpZ25lcl9saW5rLnByb3RvEgprZXlob2xkLnYxIuoCCgpGcm9tU2lnbmVyEiIKBWhlbGxvGAEgASgLMhEua2V5aG9sZC52MS5IZWxsb0gAEiQKBmFuc3dlchgCIAEoCzISLmtleWhvbGQudjEuQW5zd2VySAASKgoJaGVhcnRiZWF0GAMgASgLMhUua2V5aG9sZC52MS5IZWFydGJlYXRIABImCgdnb29kYnllGAQgASgLMhMua2V5aG9sZC52MS5Hb29kYnllSAASLwoMc3RhdGVfdXBkYXRlGAUgASgLMhcua2V5aG9sZC52MS5TdGF0ZVVwZGF0ZUgAEisKCmxpc3Rfc3RhdGUYBiABKAsyFS5rZXlob2xkLnYxLkxpc3RTdGF0ZUgAEi8KDGNoYWluX3dhbnRlZBgHIAEoCzIXLmtleWhvbGQudjEuQ2hhaW5XYW50ZWRIABIkCgZyZXBvcnQYCCABKAsyEi5rZXlob2xkLnYxLlJlcG9ydEgAQgkKB21lc3NhZ2Ui8gIKCFRvU2lnbmVyEiYKB3dlbGNvbWUYASABKAsyEy5rZXlob2xkLnYxLldlbGNvbWVIABImCgdyZXF1ZXN0GAIgASgLMhMua2V5aG9sZC52MS5SZXF1ZXN0SAASKgoJaGVhcnRiZWF0GAMgASgLMhUua2V5aG9sZC52MS5IZWFydGJlYXRIABImCgdnb29kYnllGAQgASgLMhMua2V5aG9sZC52MS5Hb29kYnllSAASJgoHcHJvbW90ZRgFIAEoCzITLmtleWhvbGQudjEuUHJvbW90ZUgAEi8KDHN0YXRlX3N0b3JlZBgGIAEoCzIXLmtleWhvbGQudjEuU3RhdGVTdG9yZWRIABIxCg1zdGF0ZV9saXN0aW5nGAcgASgLMhgua2V5aG9sZC52MS5TdGF0ZUxpc3RpbmdIABIrCgpjaGFpbl9uZXdzGAggASgLMhUua2V5aG9sZC52MS5DaGFpbk5ld3NIAEIJCgdtZXNzYWdlImUKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEg8KB3Nlc3Npb24YAiABKAwSDAoEbmFtZRgDIAEoCRIQCghzb2Z0d2FyZRgEIAEoCRIZChFhcHByb3Zlc19wYXltZW50cxgFIAEoCCKSAQoHV2VsY29tZRIQCghwcm90b2NvbBgBIAEoDRIMCgRib290GAIgASgMEgwKBG5vZGUYAyABKAkSDQoFbGVhc2UYBCABKAQSDgoGYWN0aXZlGAUgASgIEhQKDGhlYXJ0YmVhdF9tcxgGIAEoDRIkCgVzdGF0ZRgHIAEoCzIVLmtleWhvbGQudjEuSGVsZFN0YXRlIj4KB1Byb21vdGUSDQoFbGVhc2UYASABKAQSJAoFc3RhdGUYAiABKAsyFS5rZXlob2xkLnYxLkhlbGRTdGF0ZSKFAQoHUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRsYW5lGAIgASgEEiIKBmNsaWVudBgDIAEoCzISLmtleWhvbGQudjEuQ2xpZW50Eg8KB21lc3NhZ2UYBCABKAwSFQoNc2V0dGxlZF9iZWxvdxgFIAEoBBIUCgxhY2tub3dsZWRnZWQYBiABKAgiPQoGQ2xpZW50Eg8KB25vZGVfaWQYASABKAwSDAoEZGJpZBgCIAEoBBIUCgxjYXBhYmlsaXRpZXMYAyABKAQiggIKBkFuc3dlchIKCgJpZBgBIAEoBBIPCgVyZXBseRgCIAEoDEgAEiQKBnNpbGVudBgDIAEoCzISLmtleWhvbGQudjEuU2lsZW50SAASKgoJbWFsZm9ybWVkGAQgASgLMhUua2V5aG9sZC52MS5NYWxmb3JtZWRIABImCgdyZWZ1c2VkGAUgASgLMhMua2V5aG9sZC52MS5SZWZ1c2VkSAASLgoLdW5hdmFpbGFibGUYBiABKAsyFy5rZXlob2xkLnYxLlVuYXZhaWxhYmxlSAASJgoFYWhlYWQYByADKAsyFy5rZXlob2xkLnYxLkFuc3dlckFoZWFkQgkKB291dGNvbWUiZwoLQW5zd2VyQWhlYWQSFgoOcmVxdWVzdF9zaGEyNTYYASABKAwSDQoFcmVwbHkYAiABKAwSIgoGY2xpZW50GAMgASgLMhIua2V5aG9sZC52MS5DbGllbnQSDQoFc3RheXMYBCABKAgiCAoGU2lsZW50IhwKCU1hbGZvcm1lZBIPCgdwcm9ibGVtGAEgASgJIiYKB1JlZnVzZWQSCwoDdGFnGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIdCgtVbmF2YWlsYWJsZRIOCgZyZWFzb24YASABKAkiPgoJSGVhcnRiZWF0EgwKBHBpbmcYASABKAQSDAoEcG9uZxgCIAEoBBIVCg1yb3VuZF90cmlwX3VzGAMgASgNIhkKB0dvb2RieWUSDgoGcmVhc29uGAEgASgJIkQKCUhlbGRTdGF0ZRIkCgRoZWFkGAEgASgLMhYua2V5aG9sZC52MS5TZWFsZWRIZWFkEhEKCXN0b3JlZF9tcxgCIAEoBCIxCgpTZWFsZWRIZWFkEg8KB3ZlcnNpb24YASABKAQSEgoKY2lwaGVydGV4dBgCIAEoDCJUCgtTZWFsZWRFbnRyeRIMCgRuYW1lGAEgASgMEg8KB3ZlcnNpb24YAiABKAQSFwoKY2lwaGVydGV4dBgDIAEoDEgAiAEBQg0KC19jaXBoZXJ0ZXh0ImsKC1N0YXRlVXBkYXRlEgwKBGJhc2UYASABKAQSKAoHZW50cmllcxgCIAMoCzIXLmtleWhvbGQudjEuU2VhbGVkRW50cnkSJAoEaGVhZBgDIAEoCzIWLmtleWhvbGQudjEuU2VhbGVkSGVhZCIvCgtTdGF0ZVN0b3JlZBIPCgd2ZXJzaW9uGAEgASgEEg8KB3Byb2JsZW0YAiABKAkiCwoJTGlzdFN0YXRlIlYKDFN0YXRlTGlzdGluZxIPCgd2ZXJzaW9uGAEgASgEEicKB2VudHJpZXMYAiADKAsyFi5rZXlob2xkLnYxLlNlYWxlZE5hbWUSDAoEbGFzdBgDIAEoCCIrCgpTZWFsZWROYW1lEgwKBG5hbWUYASABKAwSDwoHdmVyc2lvbhgCIAEoBCITChFGZXRjaFN0YXRlUmVxdWVzdCJkChJGZXRjaFN0YXRlUmVzcG9uc2USJAoFc3RhdGUYASABKAsyFS5rZXlob2xkLnYxLkhlbGRTdGF0ZRIoCgdlbnRyaWVzGAIgAygLMhcua2V5aG9sZC52MS5TZWFsZWRFbnRyeSJYCgtDaGFpbldhbnRlZBIPCgdnZW5lc2lzGAEgASgMEg8KB2xvY2F0b3IYAiADKAwSJwoJb3V0cG9pbnRzGAMgAygLMhQua2V5aG9sZC52MS5PdXRwb2ludCImCghPdXRwb2ludBIMCgR0eGlkGAEgASgMEgwKBHZvdXQYAiABKA0iXwoJQ2hhaW5OZXdzEg8KB2hlYWRlcnMYASABKAwSKgoGcHJvb2ZzGAIgAygLMhoua2V5aG9sZC52MS5JbmNsdXNpb25Qcm9vZhIVCg1mZWVyYXRlX3Blcmt3GAMgASgNIlEKDkluY2x1c2lvblByb29mEg0KBWJsb2NrGAEgASgMEhMKC3RyYW5zYWN0aW9uGAIgASgMEg0KBWluZGV4GAMgASgNEgwKBHBhdGgYBCADKAwiTQoGUmVwb3J0Eg4KBnBvbGljeRgBIAEoCRIQCghpbmFjdGl2ZRgCIAMoCRIQCgh3ZWFrZW5lZBgDIAMoCRIPCgdwcm9ibGVtGAQgASgJMpcBCgpTaWduZXJMaW5rEjoKBkF0dGFjaBIWLmtleWhvbGQudjEuRnJvbVNpZ25lchoULmtleWhvbGQudjEuVG9TaWduZXIoATABEk0KCkZldGNoU3RhdGUSHS5rZXlob2xkLnYxLkZldGNoU3RhdGVSZXF1ZXN0Gh4ua2V5aG9sZC52MS5GZXRjaFN0YXRlUmVzcG9uc2UwAWIGcHJvdG8z");
 
 /**
- * One message from a signer. Fields 8 and up are for what later versions say.
+ * One message from a signer. A host passes over what it does not know.
  *
  * @generated from message keyhold.v1.FromSigner
  */
@@ -47,6 +47,30 @@ export type FromSigner = Message<"keyhold.v1.FromSigner"> & {
      */
     value: Goodbye;
     case: "goodbye";
+  } | {
+    /**
+     * @generated from field: keyhold.v1.StateUpdate state_update = 5;
+     */
+    value: StateUpdate;
+    case: "stateUpdate";
+  } | {
+    /**
+     * @generated from field: keyhold.v1.ListState list_state = 6;
+     */
+    value: ListState;
+    case: "listState";
+  } | {
+    /**
+     * @generated from field: keyhold.v1.ChainWanted chain_wanted = 7;
+     */
+    value: ChainWanted;
+    case: "chainWanted";
+  } | {
+    /**
+     * @generated from field: keyhold.v1.Report report = 8;
+     */
+    value: Report;
+    case: "report";
   } | { case: undefined; value?: undefined };
 };
 
@@ -58,7 +82,7 @@ export const FromSignerSchema: GenMessage<FromSigner> = /*@__PURE__*/
   messageDesc(file_keyhold_v1_signer_link, 0);
 
 /**
- * One message to a signer. Fields 8 and up are for what later versions say.
+ * One message to a signer. A signer passes over what it does not know.
  *
  * @generated from message keyhold.v1.ToSigner
  */
@@ -96,6 +120,24 @@ export type ToSigner = Message<"keyhold.v1.ToSigner"> & {
      */
     value: Promote;
     case: "promote";
+  } | {
+    /**
+     * @generated from field: keyhold.v1.StateStored state_stored = 6;
+     */
+    value: StateStored;
+    case: "stateStored";
+  } | {
+    /**
+     * @generated from field: keyhold.v1.StateListing state_listing = 7;
+     */
+    value: StateListing;
+    case: "stateListing";
+  } | {
+    /**
+     * @generated from field: keyhold.v1.ChainNews chain_news = 8;
+     */
+    value: ChainNews;
+    case: "chainNews";
   } | { case: undefined; value?: undefined };
 };
 
@@ -140,6 +182,14 @@ export type Hello = Message<"keyhold.v1.Hello"> & {
    * @generated from field: string software = 4;
    */
   software: string;
+
+  /**
+   * Whether its policy says yes to every preapprove request, so that the host may answer those at once and tell it of
+   * them afterwards. (5 to 7 are for what a signer declares.)
+   *
+   * @generated from field: bool approves_payments = 5;
+   */
+  approvesPayments: boolean;
 };
 
 /**
@@ -197,6 +247,13 @@ export type Welcome = Message<"keyhold.v1.Welcome"> & {
    * @generated from field: uint32 heartbeat_ms = 6;
    */
   heartbeatMs: number;
+
+  /**
+   * What the host holds of this node's state; absent where it keeps no copies.
+   *
+   * @generated from field: keyhold.v1.HeldState state = 7;
+   */
+  state?: HeldState | undefined;
 };
 
 /**
@@ -218,6 +275,13 @@ export type Promote = Message<"keyhold.v1.Promote"> & {
    * @generated from field: uint64 lease = 1;
    */
   lease: bigint;
+
+  /**
+   * What the host holds of this node's state now: the signer before may have moved it on.
+   *
+   * @generated from field: keyhold.v1.HeldState state = 2;
+   */
+  state?: HeldState | undefined;
 };
 
 /**
@@ -268,6 +332,14 @@ export type Request = Message<"keyhold.v1.Request"> & {
    * @generated from field: uint64 settled_below = 5;
    */
   settledBelow: bigint;
+
+  /**
+   * The node has the answer already: it was known beforehand (docs/latency.md). What depends on this request, the
+   * signer decides after it.
+   *
+   * @generated from field: bool acknowledged = 6;
+   */
+  acknowledged: boolean;
 };
 
 /**
@@ -369,6 +441,13 @@ export type Answer = Message<"keyhold.v1.Answer"> & {
     value: Unavailable;
     case: "unavailable";
   } | { case: undefined; value?: undefined };
+
+  /**
+   * Answers to requests that may come next, so that the node does not wait for them.
+   *
+   * @generated from field: repeated keyhold.v1.AnswerAhead ahead = 7;
+   */
+  ahead: AnswerAhead[];
 };
 
 /**
@@ -377,6 +456,51 @@ export type Answer = Message<"keyhold.v1.Answer"> & {
  */
 export const AnswerSchema: GenMessage<Answer> = /*@__PURE__*/
   messageDesc(file_keyhold_v1_signer_link, 7);
+
+/**
+ * The answer to a request that was not asked yet. It was decided exactly as if it had been, and counts as given. The
+ * host gives it only to a request of these very bytes, of this client.
+ *
+ * @generated from message keyhold.v1.AnswerAhead
+ */
+export type AnswerAhead = Message<"keyhold.v1.AnswerAhead"> & {
+  /**
+   * SHA-256 of the hsmd message, type included, that this answers.
+   *
+   * @generated from field: bytes request_sha256 = 1;
+   */
+  requestSha256: Uint8Array;
+
+  /**
+   * The hsmd reply, type included.
+   *
+   * @generated from field: bytes reply = 2;
+   */
+  reply: Uint8Array;
+
+  /**
+   * Whose request it answers; absent: of the client that asked. Its capabilities do not count: the host checks those
+   * of whoever asks.
+   *
+   * @generated from field: keyhold.v1.Client client = 3;
+   */
+  client?: Client | undefined;
+
+  /**
+   * May be given again and again, whatever is asked in between. Otherwise once, and only until this client asks for
+   * something that the host cannot answer from here.
+   *
+   * @generated from field: bool stays = 4;
+   */
+  stays: boolean;
+};
+
+/**
+ * Describes the message keyhold.v1.AnswerAhead.
+ * Use `create(AnswerAheadSchema)` to create a new message.
+ */
+export const AnswerAheadSchema: GenMessage<AnswerAhead> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 8);
 
 /**
  * Done; the request has no reply.
@@ -391,7 +515,7 @@ export type Silent = Message<"keyhold.v1.Silent"> & {
  * Use `create(SilentSchema)` to create a new message.
  */
 export const SilentSchema: GenMessage<Silent> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_signer_link, 8);
+  messageDesc(file_keyhold_v1_signer_link, 9);
 
 /**
  * The request's bytes are wrong, or its client may not ask this. The node is told as by hsmd itself: the client's
@@ -413,7 +537,7 @@ export type Malformed = Message<"keyhold.v1.Malformed"> & {
  * Use `create(MalformedSchema)` to create a new message.
  */
 export const MalformedSchema: GenMessage<Malformed> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_signer_link, 9);
+  messageDesc(file_keyhold_v1_signer_link, 10);
 
 /**
  * The policy says no; asking again does not help. The node is told in the form that hurts it least.
@@ -441,7 +565,7 @@ export type Refused = Message<"keyhold.v1.Refused"> & {
  * Use `create(RefusedSchema)` to create a new message.
  */
 export const RefusedSchema: GenMessage<Refused> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_signer_link, 10);
+  messageDesc(file_keyhold_v1_signer_link, 11);
 
 /**
  * No answer now: the device is absent or locked, or the person did not confirm in time.
@@ -462,7 +586,7 @@ export type Unavailable = Message<"keyhold.v1.Unavailable"> & {
  * Use `create(UnavailableSchema)` to create a new message.
  */
 export const UnavailableSchema: GenMessage<Unavailable> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_signer_link, 11);
+  messageDesc(file_keyhold_v1_signer_link, 12);
 
 /**
  * Tells that the sender lives, and measures the round trip. A heartbeat with `ping` is to be answered at once by one
@@ -498,7 +622,7 @@ export type Heartbeat = Message<"keyhold.v1.Heartbeat"> & {
  * Use `create(HeartbeatSchema)` to create a new message.
  */
 export const HeartbeatSchema: GenMessage<Heartbeat> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_signer_link, 12);
+  messageDesc(file_keyhold_v1_signer_link, 13);
 
 /**
  * The sender is about to end the stream. A signer that says so gives up being active at once.
@@ -519,7 +643,454 @@ export type Goodbye = Message<"keyhold.v1.Goodbye"> & {
  * Use `create(GoodbyeSchema)` to create a new message.
  */
 export const GoodbyeSchema: GenMessage<Goodbye> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_signer_link, 13);
+  messageDesc(file_keyhold_v1_signer_link, 14);
+
+/**
+ * The copy of the signer's state that a host holds. Its entries and its head are sealed with keys that only the signer
+ * has; a host stores them as they are.
+ *
+ * @generated from message keyhold.v1.HeldState
+ */
+export type HeldState = Message<"keyhold.v1.HeldState"> & {
+  /**
+   * The newest head; absent where there is no copy yet.
+   *
+   * @generated from field: keyhold.v1.SealedHead head = 1;
+   */
+  head?: SealedHead | undefined;
+
+  /**
+   * When it was stored, in milliseconds since 1970; 0 where there is no copy.
+   *
+   * @generated from field: uint64 stored_ms = 2;
+   */
+  storedMs: bigint;
+};
+
+/**
+ * Describes the message keyhold.v1.HeldState.
+ * Use `create(HeldStateSchema)` to create a new message.
+ */
+export const HeldStateSchema: GenMessage<HeldState> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 15);
+
+/**
+ * Says to the signer alone which entries make up its state at a version.
+ *
+ * @generated from message keyhold.v1.SealedHead
+ */
+export type SealedHead = Message<"keyhold.v1.SealedHead"> & {
+  /**
+   * The number of changes the state has seen. It only grows.
+   *
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: bytes ciphertext = 2;
+   */
+  ciphertext: Uint8Array;
+};
+
+/**
+ * Describes the message keyhold.v1.SealedHead.
+ * Use `create(SealedHeadSchema)` to create a new message.
+ */
+export const SealedHeadSchema: GenMessage<SealedHead> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 16);
+
+/**
+ * One entry of the state.
+ *
+ * @generated from message keyhold.v1.SealedEntry
+ */
+export type SealedEntry = Message<"keyhold.v1.SealedEntry"> & {
+  /**
+   * 32 bytes that stand for the entry's key.
+   *
+   * @generated from field: bytes name = 1;
+   */
+  name: Uint8Array;
+
+  /**
+   * The version of the state at which it was changed.
+   *
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+
+  /**
+   * Absent where the entry was removed.
+   *
+   * @generated from field: optional bytes ciphertext = 3;
+   */
+  ciphertext?: Uint8Array | undefined;
+};
+
+/**
+ * Describes the message keyhold.v1.SealedEntry.
+ * Use `create(SealedEntrySchema)` to create a new message.
+ */
+export const SealedEntrySchema: GenMessage<SealedEntry> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 17);
+
+/**
+ * Brings the copy from one version to a later one, all at once or not at all. It may come in several messages: all but
+ * the last have no head. The host answers the last with `StateStored`, once the update is durable; until then no other
+ * update is sent.
+ *
+ * @generated from message keyhold.v1.StateUpdate
+ */
+export type StateUpdate = Message<"keyhold.v1.StateUpdate"> & {
+  /**
+   * The version that the copy must have now, 0 where there is none; the same in every message of one update.
+   *
+   * @generated from field: uint64 base = 1;
+   */
+  base: bigint;
+
+  /**
+   * Each replaces the one of the same name.
+   *
+   * @generated from field: repeated keyhold.v1.SealedEntry entries = 2;
+   */
+  entries: SealedEntry[];
+
+  /**
+   * The copy's new head, of a version above the base.
+   *
+   * @generated from field: keyhold.v1.SealedHead head = 3;
+   */
+  head?: SealedHead | undefined;
+};
+
+/**
+ * Describes the message keyhold.v1.StateUpdate.
+ * Use `create(StateUpdateSchema)` to create a new message.
+ */
+export const StateUpdateSchema: GenMessage<StateUpdate> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 18);
+
+/**
+ * The end of an update: what the host holds now.
+ *
+ * @generated from message keyhold.v1.StateStored
+ */
+export type StateStored = Message<"keyhold.v1.StateStored"> & {
+  /**
+   * The version of the copy; 0 where there is none. Where it is not that of the update, the update was not taken.
+   *
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * For the log: why not, where sending it again would not help.
+   *
+   * @generated from field: string problem = 2;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message keyhold.v1.StateStored.
+ * Use `create(StateStoredSchema)` to create a new message.
+ */
+export const StateStoredSchema: GenMessage<StateStored> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 19);
+
+/**
+ * Asks for the names and versions of all entries that the host holds.
+ *
+ * @generated from message keyhold.v1.ListState
+ */
+export type ListState = Message<"keyhold.v1.ListState"> & {
+};
+
+/**
+ * Describes the message keyhold.v1.ListState.
+ * Use `create(ListStateSchema)` to create a new message.
+ */
+export const ListStateSchema: GenMessage<ListState> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 20);
+
+/**
+ * They, in one or several messages.
+ *
+ * @generated from message keyhold.v1.StateListing
+ */
+export type StateListing = Message<"keyhold.v1.StateListing"> & {
+  /**
+   * The version of the copy, 0 where there is none.
+   *
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * @generated from field: repeated keyhold.v1.SealedName entries = 2;
+   */
+  entries: SealedName[];
+
+  /**
+   * Whether this is the last of them.
+   *
+   * @generated from field: bool last = 3;
+   */
+  last: boolean;
+};
+
+/**
+ * Describes the message keyhold.v1.StateListing.
+ * Use `create(StateListingSchema)` to create a new message.
+ */
+export const StateListingSchema: GenMessage<StateListing> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 21);
+
+/**
+ * An entry without its content.
+ *
+ * @generated from message keyhold.v1.SealedName
+ */
+export type SealedName = Message<"keyhold.v1.SealedName"> & {
+  /**
+   * 32 bytes.
+   *
+   * @generated from field: bytes name = 1;
+   */
+  name: Uint8Array;
+
+  /**
+   * @generated from field: uint64 version = 2;
+   */
+  version: bigint;
+};
+
+/**
+ * Describes the message keyhold.v1.SealedName.
+ * Use `create(SealedNameSchema)` to create a new message.
+ */
+export const SealedNameSchema: GenMessage<SealedName> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 22);
+
+/**
+ * @generated from message keyhold.v1.FetchStateRequest
+ */
+export type FetchStateRequest = Message<"keyhold.v1.FetchStateRequest"> & {
+};
+
+/**
+ * Describes the message keyhold.v1.FetchStateRequest.
+ * Use `create(FetchStateRequestSchema)` to create a new message.
+ */
+export const FetchStateRequestSchema: GenMessage<FetchStateRequest> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 23);
+
+/**
+ * @generated from message keyhold.v1.FetchStateResponse
+ */
+export type FetchStateResponse = Message<"keyhold.v1.FetchStateResponse"> & {
+  /**
+   * In the first response only.
+   *
+   * @generated from field: keyhold.v1.HeldState state = 1;
+   */
+  state?: HeldState | undefined;
+
+  /**
+   * @generated from field: repeated keyhold.v1.SealedEntry entries = 2;
+   */
+  entries: SealedEntry[];
+};
+
+/**
+ * Describes the message keyhold.v1.FetchStateResponse.
+ * Use `create(FetchStateResponseSchema)` to create a new message.
+ */
+export const FetchStateResponseSchema: GenMessage<FetchStateResponse> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 24);
+
+/**
+ * What the signer wants to know of the chain. Sent when it begins to follow the chain, and whenever it wants something
+ * else; the host answers when it has something, now or with a later block.
+ *
+ * @generated from message keyhold.v1.ChainWanted
+ */
+export type ChainWanted = Message<"keyhold.v1.ChainWanted"> & {
+  /**
+   * The hash of the network's block 0: 32 bytes, internal order.
+   *
+   * @generated from field: bytes genesis = 1;
+   */
+  genesis: Uint8Array;
+
+  /**
+   * Hashes of blocks that the signer knows, 32 bytes each, internal order, newest first and ever sparser; the headers
+   * wanted are those after the first that is on the best chain.
+   *
+   * @generated from field: repeated bytes locator = 2;
+   */
+  locator: Uint8Array[];
+
+  /**
+   * Outputs it wants proofs of.
+   *
+   * @generated from field: repeated keyhold.v1.Outpoint outpoints = 3;
+   */
+  outpoints: Outpoint[];
+};
+
+/**
+ * Describes the message keyhold.v1.ChainWanted.
+ * Use `create(ChainWantedSchema)` to create a new message.
+ */
+export const ChainWantedSchema: GenMessage<ChainWanted> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 25);
+
+/**
+ * @generated from message keyhold.v1.Outpoint
+ */
+export type Outpoint = Message<"keyhold.v1.Outpoint"> & {
+  /**
+   * 32 bytes, internal order.
+   *
+   * @generated from field: bytes txid = 1;
+   */
+  txid: Uint8Array;
+
+  /**
+   * @generated from field: uint32 vout = 2;
+   */
+  vout: number;
+};
+
+/**
+ * Describes the message keyhold.v1.Outpoint.
+ * Use `create(OutpointSchema)` to create a new message.
+ */
+export const OutpointSchema: GenMessage<Outpoint> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 26);
+
+/**
+ * What the host says of the chain; the signer checks all of it but the feerate, which it keeps within bounds of its own.
+ *
+ * @generated from message keyhold.v1.ChainNews
+ */
+export type ChainNews = Message<"keyhold.v1.ChainNews"> & {
+  /**
+   * Block headers, 80 bytes each, one behind the other, parents first; at most 2016.
+   *
+   * @generated from field: bytes headers = 1;
+   */
+  headers: Uint8Array;
+
+  /**
+   * Proofs that outputs wanted are in blocks of the chain which these headers end.
+   *
+   * @generated from field: repeated keyhold.v1.InclusionProof proofs = 2;
+   */
+  proofs: InclusionProof[];
+
+  /**
+   * What a transaction pays to be confirmed soon, in satoshi per 1000 weight; 0 where that is not known.
+   *
+   * @generated from field: uint32 feerate_perkw = 3;
+   */
+  feeratePerkw: number;
+};
+
+/**
+ * Describes the message keyhold.v1.ChainNews.
+ * Use `create(ChainNewsSchema)` to create a new message.
+ */
+export const ChainNewsSchema: GenMessage<ChainNews> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 27);
+
+/**
+ * Proof that a transaction is in a block.
+ *
+ * @generated from message keyhold.v1.InclusionProof
+ */
+export type InclusionProof = Message<"keyhold.v1.InclusionProof"> & {
+  /**
+   * The block's hash: 32 bytes, internal order.
+   *
+   * @generated from field: bytes block = 1;
+   */
+  block: Uint8Array;
+
+  /**
+   * The whole transaction without its witness.
+   *
+   * @generated from field: bytes transaction = 2;
+   */
+  transaction: Uint8Array;
+
+  /**
+   * Its position in the block, the coinbase being 0.
+   *
+   * @generated from field: uint32 index = 3;
+   */
+  index: number;
+
+  /**
+   * The hashes beside the way from it to the root of the merkle tree, lowest first, 32 bytes each, internal order.
+   *
+   * @generated from field: repeated bytes path = 4;
+   */
+  path: Uint8Array[];
+};
+
+/**
+ * Describes the message keyhold.v1.InclusionProof.
+ * Use `create(InclusionProofSchema)` to create a new message.
+ */
+export const InclusionProofSchema: GenMessage<InclusionProof> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 28);
+
+/**
+ * What the signer's owner wants those who look at the host to know of the signer. Sent after the welcome and when it
+ * changes.
+ *
+ * @generated from message keyhold.v1.Report
+ */
+export type Report = Message<"keyhold.v1.Report"> & {
+  /**
+   * The policy, by name: "validating", or "none", which signs whatever it is asked.
+   *
+   * @generated from field: string policy = 1;
+   */
+  policy: string;
+
+  /**
+   * Tags of the rules that are not in force, for want of news of the chain.
+   *
+   * @generated from field: repeated string inactive = 2;
+   */
+  inactive: string[];
+
+  /**
+   * Where the owner's settings protect less than they should, one sentence each.
+   *
+   * @generated from field: repeated string weakened = 3;
+   */
+  weakened: string[];
+
+  /**
+   * Why it signs nothing; empty where it does.
+   *
+   * @generated from field: string problem = 4;
+   */
+  problem: string;
+};
+
+/**
+ * Describes the message keyhold.v1.Report.
+ * Use `create(ReportSchema)` to create a new message.
+ */
+export const ReportSchema: GenMessage<Report> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 29);
 
 /**
  * The host's side of the link. A signer connects with a client certificate that names the node it signs for.
@@ -545,6 +1116,19 @@ export const SignerLink: GenService<{
     methodKind: "bidi_streaming";
     input: typeof FromSignerSchema;
     output: typeof ToSignerSchema;
+  },
+  /**
+   * Gives back the copy of the signer's state that this host keeps, for a signer that lost its own. The first response
+   * has the head; entries follow in any order.
+   *
+   * Fails with NOT_FOUND where there is no copy, PERMISSION_DENIED where the certificate is for no node.
+   *
+   * @generated from rpc keyhold.v1.SignerLink.FetchState
+   */
+  fetchState: {
+    methodKind: "server_streaming";
+    input: typeof FetchStateRequestSchema;
+    output: typeof FetchStateResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_keyhold_v1_signer_link, 0);

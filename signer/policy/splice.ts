@@ -1,0 +1,128 @@
+/**
+ * Spending a funding into the next one (sign_splice_tx). The initiator's lightningd asks before it has the commitments of
+ * the new funding, puts what it gets into its PSBT, and asks again when it has them: the first answer is a signature that
+ * spends nothing, the second the real one. Nobody checks the first; the second replaces it in all that is sent.
+ */
+
+import { spentOutput } from '../../proto/bitcoin/psbt_input.ts';
+import { type TxOutput, totalOutput, txid } from '../../proto/bitcoin/tx.ts';
+import { equalBytes, toHex, utf8 } from '../../proto/bytes.ts';
+import type { RequestOf } from '../../proto/hsmd/calls.ts';
+import { fundingScript, p2wsh } from '../bitcoin/script.ts';
+import { sighash } from '../bitcoin/sighash.ts';
+import { taggedHash } from '../crypto/hash.ts';
+import { signLowR } from '../crypto/low_r.ts';
+import type { ChannelState, FundingState } from '../state/channel_state.ts';
+import { outpointOf } from './commitment.ts';
+import { setUp } from './commitments.ts';
+import { mostFee, signedWeight } from './fees.ts';
+import { isSafe } from './our_scripts.ts';
+import type { Checks, Scope, Verdict } from './scope.ts';
+import { isValidated } from './wallet_outputs.ts';
+
+type SpliceRequest = RequestOf<'signSpliceTx'>;
+
+const earlyLabel = 'keyhold/early splice signature';
+
+/** Well-formed, by a key that no script has, over a hash that no transaction has. */
+function worthless({ context: { secp, keys } }: Scope, id: Uint8Array): Verdict<'signSpliceTx'> {
+  const signature = signLowR(secp, taggedHash([earlyLabel], id), keys.derivedSecret(utf8(earlyLabel)));
+  return { reply: { sig: { signature, sighash: sighash.all } } };
+}
+
+/** The live funding that the input to be signed spends, with what the PSBT says of it. */
+function spentFunding(
+  scope: Scope,
+  channel: ChannelState | undefined,
+  request: SpliceRequest,
+): FundingState | undefined {
+  const { client, keys } = scope.context;
+  const { tx, inputIndex, remoteFundingKey } = request;
+  const input = tx.tx.inputs[inputIndex];
+  const known = input && channel?.fundings.find(({ outpoint }) => outpoint === outpointOf(input));
+  const spent = spentOutput(tx.psbt, inputIndex);
+  const { point } = keys.channel(client.nodeId, client.dbid).funding;
+  const matches =
+    known !== undefined &&
+    known.live &&
+    equalBytes(known.remotePubkey, remoteFundingKey) &&
+    spent?.amount === known.value &&
+    equalBytes(spent.script, p2wsh(fundingScript(point, known.remotePubkey)));
+  if (!matches) scope.broken('policy-splice-input-match-funding', { input: inputIndex, amount: spent?.amount ?? 0n });
+  return known;
+}
+
+/** The outputs that are neither the new funding nor safe for us, and what the safe ones are worth. */
+function partsOf(scope: Scope, { tx: { tx, psbt } }: SpliceRequest, into: FundingState) {
+  const id = toHex(txid(tx));
+  const isNew = (index: number) => `${id}:${index}` === into.outpoint;
+  const isOurs = (index: number) => isSafe(scope, tx.outputs[index]?.script ?? new Uint8Array(), psbt.outputs[index]);
+  const safe = tx.outputs.filter((_, index) => !isNew(index) && isOurs(index));
+  const strangers = tx.outputs.filter((output, index) => !isNew(index) && !safe.includes(output));
+  return { safe, strangers };
+}
+
+function sum(outputs: readonly TxOutput[]): bigint {
+  return outputs.reduce((total, { amount }) => total + amount, 0n);
+}
+
+/** What all inputs have more than all outputs, as far as the PSBT tells. */
+function feeOf({ tx: { tx, psbt } }: SpliceRequest): bigint {
+  const brought = psbt.inputs.reduce((sum, _, index) => sum + (spentOutput(psbt, index)?.amount ?? 0n), 0n);
+  return brought - totalOutput(tx);
+}
+
+/** What we lose by it is a fee, or approved. The wallet's own inputs are judged when the wallet signs. */
+async function checkLoss(
+  scope: Scope,
+  channel: ChannelState,
+  request: SpliceRequest,
+  from: FundingState,
+  into: FundingState,
+): Promise<void> {
+  const { tx } = request.tx;
+  const { safe, strangers } = partsOf(scope, request, into);
+  const lost = from.ourShift - into.ourShift - sum(safe);
+  const kept = tx.outputs.filter((output) => !strangers.includes(output));
+  const ours = { ...tx, inputs: tx.inputs.slice(0, 1), outputs: kept };
+  const most = mostFee(scope.settings, signedWeight(ours, []));
+  if (lost <= most) return;
+  const fee = feeOf(request);
+  const spliced = fee > 0n && fee <= most ? lost - fee : lost;
+  const paid = sum(strangers);
+  if (paid < spliced) scope.broken('policy-splice-balance', { lost, paid, most });
+  else if (!(await scope.approved({ kind: 'spliceOut', peer: channel.peer, amountSat: spliced })))
+    scope.broken('policy-splice-destination', { amount: spliced, outputs: strangers.length });
+}
+
+/** The new funding is where the transaction has it: our 2-of-2 with its value. */
+function checkNewFunding(scope: Scope, { tx }: SpliceRequest, into: FundingState): void {
+  const { client, keys } = scope.context;
+  const { point } = keys.channel(client.nodeId, client.dbid).funding;
+  const output = tx.tx.outputs[Number(into.outpoint.split(':')[1])];
+  const script = p2wsh(fundingScript(point, into.remotePubkey));
+  if (output === undefined || output.amount !== into.value || !equalBytes(output.script, script))
+    scope.broken('policy-splice-balance', { expected: into.value, found: output?.amount ?? 0n });
+}
+
+export const spliceChecks: Checks<'signSpliceTx'> = {
+  async signSpliceTx(scope, request) {
+    const { client } = scope.context;
+    const channel = setUp(scope, client.nodeId, client.dbid);
+    const from = spentFunding(scope, channel, request);
+    if (channel === undefined || from === undefined) return {};
+    const id = txid(request.tx.tx);
+    const into = channel.fundings.find(({ outpoint }) => outpoint.startsWith(`${toHex(id)}:`));
+    if (into === undefined) return worthless(scope, id);
+    if (into.splicedFrom !== from.outpoint || !isValidated(channel, into))
+      scope.broken('policy-splice-new-funding-validated', {
+        validated: channel.sides.local.accepted.at(-1)?.number ?? -1n,
+        differs: into.splicedFrom === from.outpoint ? 'no commitment of the new funding' : 'another funding',
+      });
+    checkNewFunding(scope, request, into);
+    await checkLoss(scope, channel, request, from, into);
+    if (into.live) return {};
+    const fundings = channel.fundings.map((each) => (each === into ? { ...each, live: true } : each));
+    return { changes: { channel: { ...channel, fundings } } };
+  },
+};
