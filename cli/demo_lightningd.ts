@@ -3,20 +3,24 @@
  * Only node 1's requests are shown.
  */
 
-import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Bridge, openBridge, temporaryFolder } from './demo_bridge.ts';
+import { systemEntropy } from '../proto/entropy.ts';
+import { Secret } from '../proto/secret.ts';
+import { newHsmSecret } from '../signer/keys/hsm_secret.ts';
+import { bin } from './bridge_processes.ts';
+import { type DemoBridge, openDemoBridge, temporaryFolder } from './demo_bridge.ts';
 import type { Exchange } from './demo_exchange.ts';
 import { legend, type Screen } from './demo_screen.ts';
 import { openShadow } from './demo_shadow.ts';
 import { openTap, type Passed } from './demo_tap.ts';
-import { bin } from './program.ts';
 import { Bitcoind } from './regtest_bitcoind.ts';
 import { Lightningd } from './regtest_lightningd.ts';
 import { findPrograms, type RegtestPrograms } from './regtest_programs.ts';
 
 /** Amounts in satoshi. */
 const amounts = { wallet: 10_000_000, channel: 1_000_000, splice: 200_000, there: 100_000, back: 30_000 } as const;
+/** Of the mnemonic's entropy, in bytes. */
+const seedLength = 16;
 const msatPerSat = 1000;
 
 const inWords = (sat: number) => `${sat.toLocaleString('en')} sat`;
@@ -34,7 +38,7 @@ async function payBothWays({ one, two }: Pair, screen: Screen): Promise<void> {
 }
 
 /** A channel's life. */
-async function story(pair: Pair, bridge: Bridge, screen: Screen): Promise<void> {
+async function story(pair: Pair, bridge: DemoBridge, screen: Screen): Promise<void> {
   const { one, two } = pair;
   screen.heading(`node 1 gets ${inWords(amounts.wallet)} on chain`);
   await one.fund(amounts.wallet);
@@ -107,15 +111,11 @@ async function startNodes(
 export async function lightningdDemo(screen: Screen, stop: AbortSignal): Promise<readonly Exchange[]> {
   const programs = await findPrograms(process.env);
   await using folder = await temporaryFolder();
-  const keys = join(folder.path, 'keys');
-  await mkdir(keys);
-  screen.heading('keyhold host and keyhold signer start; the signer makes a new secret');
-  await using bridge = await openBridge(
-    { directory: folder.path, secret: join(keys, 'hsm_secret'), create: true },
-    stop,
-  );
+  screen.heading('keyhold host and keyhold signer start, with a new secret at the signer');
+  const secret = newHsmSecret(new Secret(systemEntropy(seedLength)), undefined);
+  await using bridge = await openDemoBridge(folder.path, secret, stop);
   const signal = AbortSignal.any([stop, bridge.ended]);
-  await using compared = comparison(programs.hsmd, keys, screen, signal);
+  await using compared = comparison(programs.hsmd, bridge.keys, screen, signal);
   screen.block(legend);
   const tap = join(folder.path, 'tap.sock');
   await using _tap = await openTap(tap, bridge.socket, compared.onPassed);

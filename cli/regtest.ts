@@ -13,7 +13,10 @@ export async function until<T>(what: string, look: () => Promise<T | undefined>,
   const end = performance.now() + longestMs;
   for (;;) {
     signal.throwIfAborted();
-    const found = await look();
+    const found = await look().catch((error: unknown) => {
+      signal.throwIfAborted(); // what failed because of that is not the reason
+      throw error;
+    });
     if (found !== undefined) return found;
     if (performance.now() > end) throw new Error(`waited ${longestMs / 1000} s for ${what}`);
     await sleep(everyMs, undefined, { signal }).catch(() => undefined);

@@ -56,11 +56,14 @@ export class Bitcoind implements AsyncDisposable {
   /** Runs a command; resolves to its JSON, or to text where it prints no JSON. */
   async cli(...args: readonly string[]): Promise<unknown> {
     const common = ['-regtest', `-datadir=${this.directory}`, `-rpcport=${this.rpcPort}`];
-    const { stdout } = await run(this.#cli, [...common, ...args], { signal: this.signal });
+    const printed = await run(this.#cli, [...common, ...args], { signal: this.signal }).catch((error: unknown) => {
+      this.signal.throwIfAborted(); // the reason says more than that it was aborted
+      throw error;
+    });
     try {
-      return JSON.parse(stdout);
+      return JSON.parse(printed.stdout);
     } catch {
-      return stdout.trim();
+      return printed.stdout.trim();
     }
   }
 

@@ -5,6 +5,9 @@ import { connect, type Socket } from 'node:net';
 /** lightningd ends each answer with an empty line (json_stream_close). */
 const end = '\n\n';
 
+/** How long an answer may take, in milliseconds. */
+const patienceMs = 60_000;
+
 export interface RpcRequest {
   readonly method: string;
   readonly params: Readonly<Record<string, unknown>>;
@@ -25,6 +28,7 @@ export async function callRpc(path: string, { method, params }: RpcRequest, sign
   signal.throwIfAborted();
   const socket = connect(path);
   const leave = () => socket.destroy();
+  socket.setTimeout(patienceMs, () => socket.destroy(new Error(`gave no answer within ${patienceMs / 1000} s`)));
   signal.addEventListener('abort', leave);
   try {
     socket.write(JSON.stringify({ jsonrpc: '2.0', id: 1, method, params }));

@@ -6,20 +6,25 @@ import { command, UsageError } from './command.ts';
 import { explain, type OnAnswer, play } from './play.ts';
 import { loadRecordings } from './recordings.ts';
 import { bridgeSeats, inlineSeats, throughExecutables } from './replay_executables.ts';
+import { judge } from './replay_exceptions.ts';
 import { inProcess } from './replay_inprocess.ts';
-import type { Target } from './replay_target.ts';
+import { policies } from './replay_policy.ts';
+import { readPolicy } from './policy_of.ts';
+import type { Broken, Outcome, Target } from './replay_target.ts';
 
 const differencesShown = 10;
 
-function targetOf(through: string | undefined, secp: string | undefined): Target {
-  if (through === undefined) return inProcess(backend(secp, systemEntropy));
+type Answered = Outcome | Broken;
+
+function targetOf(through: string | undefined, inThisProcess: () => Target<Answered>): Target<Answered> {
+  if (through === undefined) return inThisProcess();
   if (through === 'inline') return throughExecutables(inlineSeats);
   if (through === 'bridge') return throughExecutables(bridgeSeats);
   throw new UsageError(`--through: expected inline or bridge, got ${through}`);
 }
 
 /** One line that rewrites itself, where a person watches. */
-function progress(total: number): OnAnswer {
+function progress(total: number): OnAnswer<Answered> {
   let done = 0;
   let shown = 0;
   return (session) => {
@@ -44,6 +49,7 @@ export const replay = command({
       value: 'WAY',
       means: 'inline or bridge: through the real executables and sockets, in lightningd’s place',
     },
+    policy: { value: 'FILE|none', means: 'judge by this policy, its owner saying yes to everything; in this process', default: 'none' },
     secp: {
       value: 'NAME',
       means: 'secp256k1 by native, tiny or noble, in this process (default: the fastest there is)',
@@ -53,12 +59,23 @@ export const replay = command({
     if (given.operands.length === 0)
       throw new UsageError('replay: expected at least one PATH; see: keyhold replay --help');
     const sessions = await loadRecordings(given.operands);
-    await using target = targetOf(given.option('through'), given.option('secp'));
+    const secp = backend(given.option('secp'), systemEntropy);
+    const file = await readPolicy(given.option('policy'), secp);
+    const judged = file.policy !== 'none';
+    if (judged && given.option('through') !== undefined)
+      throw new UsageError('--policy: expected none with --through, whose clock is the real one: recorded invoices have expired');
+    await using target = targetOf(given.option('through'), () => inProcess(secp, policies(file, sessions, secp)));
     const total = sessions.reduce((sum, session) => sum + session.requests.length, 0);
-    const { requests, different } = await play(sessions, target, progress(total), signal);
+    const played = await play(sessions, target, progress(total), signal);
+    const { different, excused, missed } = judged ? judge(sessions, played.different) : { ...played, excused: [], missed: [] };
     for (const difference of different.slice(0, differencesShown)) console.log(explain(difference));
     if (different.length > differencesShown) console.log(`… and ${different.length - differencesShown} more`);
-    console.log(`${requests} requests, ${requests - different.length} equal, ${different.length} different`);
-    return different.length === 0 ? 0 : 1;
+    for (const { why, times } of excused) console.log(`not held against it, ${times} times: ${why}`);
+    for (const miss of missed) console.log(miss);
+    const bad = different.length + missed.length;
+    const others = excused.reduce((sum, { times }) => sum + times, 0);
+    const equal = played.requests - others - bad;
+    console.log(`${played.requests} requests, ${equal} equal, ${bad} different${others > 0 ? `, ${others} as they must be` : ''}`);
+    return bad === 0 ? 0 : 1;
   },
 });

@@ -29,7 +29,14 @@ export type OpenSeats = (root: string) => Promise<Seats>;
 export const inlineSeats: OpenSeats = () =>
   Promise.resolve({
     start: (directory) =>
-      Promise.resolve(new HsmdProcess({ program: bin('keyhold-hsmd-inline'), args: ['--developer'], directory })),
+      Promise.resolve(
+        new HsmdProcess({
+          program: bin('keyhold-hsmd-inline'),
+          args: ['--developer'],
+          directory,
+          env: { KEYHOLD_POLICY: 'none' },
+        }),
+      ),
     leave: () => Promise.resolve(),
     [Symbol.asyncDispose]: () => Promise.resolve(),
   });
@@ -105,7 +112,7 @@ export function throughExecutables(open: OpenSeats): Target {
   }
 
   return {
-    open: async (secretFile) => session(await seatFor(secretFile)),
+    open: async ({ secretFile }) => session(await seatFor(secretFile)),
     async [Symbol.asyncDispose]() {
       await leave();
       await seats?.[Symbol.asyncDispose]();

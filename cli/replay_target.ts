@@ -1,16 +1,22 @@
 /** Something that recordings can be played to: the signer in this process, or real executables in lightningd's place. */
 
-import type { RecordedRequest } from './recordings.ts';
+import type { RecordedRequest, RecordedSession } from './recordings.ts';
 
 /** What came back: the reply's bytes, nothing where none is due, or a refusal in whichever way the target refuses. */
 export type Outcome = Uint8Array | 'silent' | 'refused';
 
-/** One hsmd, from `init` to its end. */
-export interface TargetSession extends AsyncDisposable {
-  ask(request: RecordedRequest): Promise<Outcome>;
+/** A refusal by a rule of the policy's, where the target can say which. */
+export interface Broken {
+  readonly rule: string;
+  readonly message: string;
 }
 
-export interface Target extends AsyncDisposable {
-  /** Starts an hsmd with the given hsm_secret file. */
-  open(secretFile: Uint8Array): Promise<TargetSession>;
+/** One hsmd, from `init` to its end. */
+export interface TargetSession<O = Outcome> extends AsyncDisposable {
+  ask(request: RecordedRequest): Promise<O>;
+}
+
+export interface Target<O = Outcome> extends AsyncDisposable {
+  /** Starts an hsmd for a session, with its hsm_secret file. */
+  open(recorded: RecordedSession): Promise<TargetSession<O>>;
 }

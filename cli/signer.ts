@@ -11,6 +11,7 @@ import { keepAttached } from '../signer/node/link.ts';
 import { secretFile } from '../signer/node/secret_file.ts';
 import { Session } from '../signer/session.ts';
 import { promptOwner } from './approver_terminal.ts';
+import { checkSecret } from './check_secret.ts';
 import { command, UsageError } from './command.ts';
 import { dirOption, identityOf } from './directory.ts';
 import { logAt, logOption } from './logging.ts';
@@ -58,6 +59,7 @@ export const signer = command({
     const file = await readPolicy(given.option('policy'), secp);
     const passphrase = await passphraseOf(given.has('passphrase'), given.option('passphrase-fd'), signal);
     const log = logAt(given.option('log'));
+    await checkSecret({ path, passphrase, create: given.has('create') }, log);
     const secret = secretFile({ path, passphrase, create: given.has('create'), entropy: systemEntropy });
     const isNew = given.has('create') && !(await exists(path));
     await using opened = await openPolicy({

@@ -13,8 +13,8 @@ export interface ClientIdentity {
 
 /** The one answer to a request. */
 export type Answer =
-  /** The hsmd reply message, type included, without a length prefix. */
-  | { readonly kind: 'reply'; readonly bytes: Uint8Array }
+  /** The hsmd reply message, type included, without a length prefix; and answers to what may come next. */
+  | { readonly kind: 'reply'; readonly bytes: Uint8Array; readonly ahead?: readonly AnswerAhead[] }
   /** The request has no reply (`hsmd_dev_preinit`). */
   | { readonly kind: 'silent' }
   /**
@@ -26,3 +26,15 @@ export type Answer =
   | { readonly kind: 'refused'; readonly tag: string; readonly message: string }
   /** No answer can be had now: a device is absent or locked, the signer broke, nobody answered in time. */
   | { readonly kind: 'unavailable'; readonly message: string };
+
+/** The answer to a request that was not asked yet; decided as if it had been, and given only to these very bytes. */
+export interface AnswerAhead {
+  /** SHA-256 of the hsmd message, type included, that this answers. */
+  readonly requestSha256: Uint8Array;
+  /** The hsmd reply, type included. */
+  readonly reply: Uint8Array;
+  /** Whose request it answers; absent: of the client that asked. Capabilities are checked when it is asked. */
+  readonly client?: Pick<ClientIdentity, 'nodeId' | 'dbid'> | undefined;
+  /** Given again and again; otherwise once, and only until the client asks for something not known ahead. */
+  readonly stays: boolean;
+}

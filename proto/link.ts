@@ -2,8 +2,9 @@
 // messages (keyhold.v1.SignerLink).
 
 import type { MessageInitShape } from '@bufbuild/protobuf';
-import type { Answer } from './answer.ts';
+import type { Answer, AnswerAhead } from './answer.ts';
 import type {
+  AnswerAheadSchema,
   AnswerSchema,
   FromSignerSchema,
   ToSignerSchema,
@@ -16,8 +17,14 @@ export const linkProtocol = 1;
 /** A side that heard nothing for this many heartbeats takes the other for gone. */
 export const heartbeatsMissed = 3;
 
+/** Block headers that one message holds at most. */
+export const headersAtOnce = 2016;
+
 export type FromSignerInit = MessageInitShape<typeof FromSignerSchema>;
 export type ToSignerInit = MessageInitShape<typeof ToSignerSchema>;
+/** Sends one message on a link, behind those before it. */
+export type SendToSigner = (message: NonNullable<ToSignerInit['message']>) => void;
+export type SendToHost = (message: NonNullable<FromSignerInit['message']>) => void;
 
 /** The longest text of the other side that is taken into a log, in characters. */
 const longestText = 500;
@@ -31,7 +38,7 @@ export function brief(text: string): string {
 export function answerToWire(id: bigint, answer: Answer): MessageInitShape<typeof AnswerSchema> {
   switch (answer.kind) {
     case 'reply':
-      return { id, outcome: { case: 'reply', value: answer.bytes } };
+      return { id, outcome: { case: 'reply', value: answer.bytes }, ahead: (answer.ahead ?? []).map(aheadToWire) };
     case 'silent':
       return { id, outcome: { case: 'silent', value: {} } };
     case 'malformed':
@@ -43,11 +50,16 @@ export function answerToWire(id: bigint, answer: Answer): MessageInitShape<typeo
   }
 }
 
+/** Only who asks: whether they may is for the host to say when they do. */
+function aheadToWire({ client, ...answer }: AnswerAhead): MessageInitShape<typeof AnswerAheadSchema> {
+  return { ...answer, ...(client && { client: { nodeId: client.nodeId, dbid: client.dbid } }) };
+}
+
 /** A message as an answer; one without an outcome, which a later version may send, is no answer to be had now. */
-export function answerFromWire({ outcome }: WireAnswer): Answer {
+export function answerFromWire({ outcome, ahead }: WireAnswer): Answer {
   switch (outcome.case) {
     case 'reply':
-      return { kind: 'reply', bytes: outcome.value };
+      return { kind: 'reply', bytes: outcome.value, ...(ahead.length > 0 && { ahead }) };
     case 'silent':
       return { kind: 'silent' };
     case 'malformed':

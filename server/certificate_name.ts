@@ -3,6 +3,8 @@
  * of all. The certificate authority of a host signs nothing else.
  */
 
+import { type Caller, StatusError } from '../proto/grpc.ts';
+
 const signerPrefix = 'keyhold signer ';
 
 /** The common name of an operator's certificate. */
@@ -30,4 +32,12 @@ export function nodeOf(commonName: string | undefined): string | undefined {
   if (commonName?.startsWith(signerPrefix) !== true) return undefined;
   const node = commonName.slice(signerPrefix.length);
   return isNodeName(node) ? node : undefined;
+}
+
+/** The node that a caller is a signer of. Throws `StatusError` where it is none's. */
+export function nodeFor({ commonName }: Pick<Caller, 'commonName'>): string {
+  const node = nodeOf(commonName);
+  if (node === undefined)
+    throw new StatusError('PERMISSION_DENIED', `this certificate is for no node: ${commonName ?? 'it has no name'}`);
+  return node;
 }

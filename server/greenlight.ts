@@ -1,18 +1,20 @@
 /**
  * The same relay as Greenlight's protocol shows it: `greenlight.Node` lets its signers serve a node of ours,
  * `greenlight.Hsm` takes the requests of its stand-in for lightning_hsmd. The state that its signers keep with a host
- * is neither stored nor sent: these views carry requests and replies.
+ * is stored before the reply it came with goes on, and what changed in it goes with the next request.
  */
 
 import type { ClientIdentity } from '../proto/answer.ts';
 import { toHex } from '../proto/bytes.ts';
 import type { Entropy } from '../proto/entropy.ts';
 import type { Hsm, HsmRequestContext, Node } from '../proto/gen/greenlight/greenlight_pb.ts';
-import { type Caller, type Implementation, StatusError } from '../proto/grpc.ts';
+import { type Implementation, StatusError } from '../proto/grpc.ts';
 import { callOf } from '../proto/hsmd/message.ts';
-import { nodeOf } from './certificate_name.ts';
+import { errorText, type Log } from '../proto/log.ts';
+import { nodeFor } from './certificate_name.ts';
 import { GreenlightPort } from './greenlight_port.ts';
 import type { Lane } from './lane.ts';
+import type { NodeFiles } from './node_files.ts';
 import { ownAnswer } from './own_answer.ts';
 import { refusalReply } from './refusal.ts';
 import { lightningd, type Relay } from './relay.ts';
@@ -20,13 +22,9 @@ import { lightningd, type Relay } from './relay.ts';
 export interface GreenlightOptions {
   readonly relayOf: (node: string) => Relay;
   readonly entropy: Entropy;
-}
-
-function relayFor({ commonName }: Caller, { relayOf }: GreenlightOptions): Relay {
-  const node = nodeOf(commonName);
-  if (node === undefined)
-    throw new StatusError('PERMISSION_DENIED', `this certificate is for no node: ${commonName ?? 'it has no name'}`);
-  return relayOf(node);
+  /** What this host keeps of its nodes; undefined: nothing. */
+  readonly files: NodeFiles | undefined;
+  readonly log: Log;
 }
 
 /** For signers: requests on a stream, responses by call. */
@@ -34,8 +32,10 @@ export function greenlightNode(options: GreenlightOptions): Implementation<typeo
   const ports = new Map<Relay, Set<GreenlightPort>>();
   return {
     async *streamHsmRequests(_request, caller) {
-      const relay = relayFor(caller, options);
-      const port = new GreenlightPort(caller.address, toHex(options.entropy(16)));
+      const node = nodeFor(caller);
+      const relay = options.relayOf(node);
+      const state = await options.files?.greenlightOf(node);
+      const port = new GreenlightPort(caller.address, toHex(options.entropy(16)), state);
       const streams = ports.get(relay) ?? new Set();
       ports.set(relay, streams.add(port));
       const end = () => {
@@ -52,8 +52,20 @@ export function greenlightNode(options: GreenlightOptions): Implementation<typeo
       }
     },
     async respondHsmRequest(response, caller) {
-      const relay = relayFor(caller, options);
-      for (const port of ports.get(relay) ?? []) if (port.receive(response)) break;
+      const node = nodeFor(caller);
+      const relay = options.relayOf(node);
+      const state = await options.files?.greenlightOf(node);
+      const asked = [...(ports.get(relay) ?? [])].find((port) => port.hasAsked(response.requestId));
+      try {
+        const merge = await state?.merge(response.signerState);
+        if (merge !== undefined) asked?.knows(merge);
+        if (merge !== undefined && merge.conflicts > 0)
+          options.log('warn', 'a signer gave state older than what is kept', { node, entries: merge.conflicts });
+        asked?.receive(response);
+      } catch (error: unknown) {
+        options.log('error', 'the state of a signer could not be stored', { node, error: errorText(error) });
+        asked?.receive({ ...response, error: 'the host could not store the state that came with it' });
+      }
       return {};
     },
   };
@@ -81,7 +93,7 @@ export function greenlightHsm(options: GreenlightOptions): Implementation<typeof
   return {
     ping: async () => ({}),
     async request({ requestId, raw: bytes, context }, caller) {
-      const relay = relayFor(caller, options);
+      const relay = options.relayOf(nodeFor(caller));
       const client = identityOf(context);
       const own = ownAnswer(client, context === undefined, bytes, false);
       const answer = own ?? (await relay.ask(laneOf(relay, client), bytes, caller.signal));

@@ -3,6 +3,7 @@ import type { Answer } from '../proto/answer.ts';
 import type { HsmRequestSchema, HsmResponse } from '../proto/gen/greenlight/greenlight_pb.ts';
 import { brief } from '../proto/link.ts';
 import { Outbox } from '../proto/outbox.ts';
+import { type GreenlightEntry, type GreenlightState, pieces } from './greenlight_state.ts';
 import { isLightningd } from './refusal.ts';
 import type { OfferedRequest, SignerPort } from './signer_port.ts';
 
@@ -25,11 +26,15 @@ export class GreenlightPort implements SignerPort {
   readonly roundTripUs = 0;
   readonly outbox = new Outbox<MessageInitShape<typeof HsmRequestSchema>>();
   readonly #asked = new Map<number, Asked>();
+  readonly #state: GreenlightState | undefined;
+  /** How many of the state's changes the signer knows; undefined before it was told any. */
+  #known: number | undefined;
 
-  constructor(name: string, session: string) {
+  constructor(name: string, session: string, state: GreenlightState | undefined) {
     this.name = name;
     this.session = session;
-    this.outbox.push({ requestId: 0, raw: signOfLife });
+    this.#state = state;
+    this.outbox.push({ requestId: 0, raw: signOfLife, signerState: this.#news() });
   }
 
   welcome(): void {}
@@ -46,7 +51,7 @@ export class GreenlightPort implements SignerPort {
       }
       this.#asked.set(requestId, { resolve, reject });
       signal.addEventListener('abort', () => this.#asked.delete(requestId), { once: true });
-      this.outbox.push({ requestId, raw: bytes, ...context });
+      this.outbox.push({ requestId, raw: bytes, ...context, signerState: this.#news() });
     });
   }
 
@@ -54,8 +59,17 @@ export class GreenlightPort implements SignerPort {
     this.outbox.close();
   }
 
-  /** Takes a response, if it is to something asked here. */
-  receive({ requestId, raw, error }: HsmResponse): boolean {
+  hasAsked(requestId: number): boolean {
+    return this.#asked.has(requestId);
+  }
+
+  /** The signer made the state's changes from one number of them to another, and need not be told. */
+  knows({ before, after }: { readonly before: number; readonly after: number }): void {
+    if (this.#known === before) this.#known = after;
+  }
+
+  /** Takes a response to something asked here. */
+  receive({ requestId, raw, error }: HsmResponse): void {
     const asked = this.#asked.get(requestId);
     this.#asked.delete(requestId);
     asked?.resolve(
@@ -63,7 +77,16 @@ export class GreenlightPort implements SignerPort {
         ? { kind: 'reply', bytes: raw }
         : { kind: 'refused', tag: 'greenlight-signer', message: brief(error) },
     );
-    return asked !== undefined;
+  }
+
+  /** What the signer does not know of the state; what is too much for one message goes ahead of it. */
+  #news(): GreenlightEntry[] {
+    if (this.#state === undefined || this.#known === this.#state.changes) return [];
+    const news = pieces(this.#state.since(this.#known));
+    this.#known = this.#state.changes;
+    const last = news.pop() ?? [];
+    for (const signerState of news) this.outbox.push({ requestId: 0, raw: signOfLife, signerState });
+    return last;
   }
 
   /** The stream is over. */

@@ -15,9 +15,11 @@ import { GrpcServer, StatusError, type TlsIdentity } from '../proto/grpc.ts';
 import type { Call } from '../proto/hsmd/calls.ts';
 import { errorText, type Log, withFields } from '../proto/log.ts';
 import { isNodeName } from './certificate_name.ts';
+import type { ChainSource } from './chain_source.ts';
 import { greenlightHsm, greenlightNode } from './greenlight.ts';
 import { hostStatus } from './host_status.ts';
 import { HostedNode } from './hosted_node.ts';
+import { NodeFiles } from './node_files.ts';
 import { patienceFor } from './refusal.ts';
 import { Relay, relayDefaults } from './relay.ts';
 import { ShimConnection } from './shim/connection.ts';
@@ -33,6 +35,10 @@ export interface HostOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Log;
+  /** The folder for what is kept of nodes' states; undefined: none is. */
+  readonly copies?: string;
+  /** Where news of the chain for signers comes from; undefined: they get none. */
+  readonly chain?: ChainSource;
   /** The only nodes to serve; undefined: whichever come. */
   readonly nodes?: readonly string[];
   /** How often signers get a heartbeat, in milliseconds; 15,000 if not given. */
@@ -53,20 +59,24 @@ export class Host {
   readonly #sockets: Server[] = [];
   readonly #serving = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
+  readonly #files: NodeFiles | undefined;
   #port = 0;
 
   private constructor(options: HostOptions) {
-    const { entropy, clock, log } = options;
+    const { entropy, clock, log, copies, chain } = options;
     this.#options = options;
+    const files = copies === undefined ? undefined : new NodeFiles({ folder: copies, clock, log });
+    this.#files = files;
     this.boot = entropy(16);
     setMaxListeners(0, this.#stopping.signal); // each shim's connection listens
     const relayOf = (name: string) => this.node(name).relay;
     this.#grpc = new GrpcServer(log);
     const heartbeatMs = options.heartbeatMs ?? 15_000;
-    this.#grpc.addService(SignerLink, signerLink({ relayOf, boot: this.boot, heartbeatMs, clock, log }));
-    this.#grpc.addService(HostService, hostStatus(this.#nodes, this.boot, clock));
-    this.#grpc.addService(Node, greenlightNode({ relayOf, entropy }));
-    this.#grpc.addService(Hsm, greenlightHsm({ relayOf, entropy }));
+    const link = { relayOf, boot: this.boot, heartbeatMs, clock, log, files, chain };
+    this.#grpc.addService(SignerLink, signerLink(link));
+    this.#grpc.addService(HostService, hostStatus(this.#nodes, this.boot, clock, files));
+    this.#grpc.addService(Node, greenlightNode({ relayOf, entropy, files, log }));
+    this.#grpc.addService(Hsm, greenlightHsm({ relayOf, entropy, files, log }));
   }
 
   /** Starts listening. Throws where an address or a path is taken. */
@@ -113,6 +123,7 @@ export class Host {
       await once(server, 'close');
     }
     await Promise.all(this.#serving);
+    await this.#files?.[Symbol.asyncDispose]();
   }
 
   #accept(socket: Socket): void {

@@ -7,6 +7,9 @@ import { type Implementation, StatusError } from '../proto/grpc.ts';
 import { hsmdName } from '../proto/hsmd/calls.ts';
 import { nodeOf, operatorName } from './certificate_name.ts';
 import type { HostedNode } from './hosted_node.ts';
+import type { NodeFiles } from './node_files.ts';
+import type { SignerPort } from './signer_port.ts';
+import type { StateCopy } from './state_copy.ts';
 
 type NodeStatusInit = MessageInitShape<typeof NodeStatusSchema>;
 
@@ -20,7 +23,7 @@ function shimStatus({ attached }: HostedNode): NodeStatusInit['shim'] {
 }
 
 /** How one node is. */
-export function nodeStatus(node: HostedNode, clock: Clock): NodeStatusInit {
+export function nodeStatus(node: HostedNode, clock: Clock, copy: StateCopy | undefined): NodeStatusInit {
   const { relay, name } = node;
   const since = (moment: number) => BigInt(Math.max(0, Math.trunc(clock.now() - moment)));
   const { replied, refused, malformed, unavailable, local } = relay.counts;
@@ -41,6 +44,7 @@ export function nodeStatus(node: HostedNode, clock: Clock): NodeStatusInit {
       state: active ? SignerState.ACTIVE : SignerState.STANDBY,
       roundTripUs: port.roundTripUs,
       attachedMs: since(attachedAt),
+      ...reportOf(port),
     })),
     counts: {
       replied: BigInt(replied),
@@ -50,7 +54,12 @@ export function nodeStatus(node: HostedNode, clock: Clock): NodeStatusInit {
       local: BigInt(local),
     },
     lease: relay.signers.lease,
+    ...(copy && { copy: { version: copy.version, ageMs: since(Number(copy.head?.storedMs ?? clock.now())) } }),
   };
+}
+
+function reportOf({ report }: SignerPort) {
+  return report && { ...report, inactive: [...report.inactive], weakened: [...report.weakened] };
 }
 
 /** The service; `nodes` are those of the host by name. */
@@ -58,6 +67,7 @@ export function hostStatus(
   nodes: ReadonlyMap<string, HostedNode>,
   boot: Uint8Array,
   clock: Clock,
+  files: NodeFiles | undefined,
 ): Implementation<typeof Host> {
   return {
     status: async (request, { commonName }) => {
@@ -68,10 +78,11 @@ export function hostStatus(
       const wanted = request.node === '' ? own : request.node;
       if (!operator && wanted !== own)
         throw new StatusError('PERMISSION_DENIED', `this certificate is for the node ${own}, not for ${wanted}`);
-      if (wanted === undefined) return { boot, nodes: [...nodes.values()].map((node) => nodeStatus(node, clock)) };
+      const status = (node: HostedNode) => nodeStatus(node, clock, files?.openCopyOf(node.name));
+      if (wanted === undefined) return { boot, nodes: [...nodes.values()].map(status) };
       const node = nodes.get(wanted);
       if (node === undefined) throw new StatusError('NOT_FOUND', `this host has no node ${wanted}`);
-      return { boot, nodes: [nodeStatus(node, clock)] };
+      return { boot, nodes: [status(node)] };
     },
   };
 }

@@ -1,13 +1,17 @@
 import type { Answer } from '../proto/answer.ts';
 import { toHex } from '../proto/bytes.ts';
 import type { Clock } from '../proto/clock.ts';
-import type { FromSigner, Hello } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
+import type { FromSigner, Hello, Report } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
 import { largestMessage, StatusError } from '../proto/grpc.ts';
 import { Pulse } from '../proto/heartbeat.ts';
-import { answerFromWire, brief, linkProtocol, type ToSignerInit } from '../proto/link.ts';
+import { answerFromWire, brief, linkProtocol, type SendToSigner, type ToSignerInit } from '../proto/link.ts';
 import type { Log } from '../proto/log.ts';
 import { Outbox } from '../proto/outbox.ts';
-import type { OfferedRequest, SignerPort } from './signer_port.ts';
+import { ChainLink } from './chain_link.ts';
+import type { ChainSource } from './chain_source.ts';
+import { CopyLink, heldState } from './copy_link.ts';
+import type { OfferedRequest, SignerPort, SignerReport } from './signer_port.ts';
+import type { StateCopy } from './state_copy.ts';
 
 export interface LinkPortOptions {
   readonly hello: Hello;
@@ -17,6 +21,10 @@ export interface LinkPortOptions {
   readonly heartbeatMs: number;
   readonly clock: Clock;
   readonly log: Log;
+  /** The copy of the node's state, where this host keeps one. */
+  readonly copy?: StateCopy | undefined;
+  /** Where news of the chain comes from, where there is such a source. */
+  readonly chain?: ChainSource | undefined;
 }
 
 interface Asked {
@@ -32,26 +40,41 @@ export class LinkPort implements SignerPort {
   readonly name: string;
   readonly software: string;
   readonly session: string;
+  readonly approvesPayments: boolean;
+  readonly keepsOrder = true;
   /** What goes to the signer; its end is the end of the stream. */
   readonly outbox = new Outbox<ToSignerInit>();
   readonly #options: LinkPortOptions;
   readonly #asked = new Map<bigint, Asked>();
+  readonly #copy: CopyLink | undefined;
+  readonly #chain: ChainLink | undefined;
   #pulse: Pulse | undefined;
+  #report: SignerReport | undefined;
 
   constructor(options: LinkPortOptions) {
     this.#options = options;
+    const { copy, chain, log } = options;
+    const send: SendToSigner = (message) => this.#send(message);
+    this.#copy = copy && new CopyLink(copy, send, log);
+    this.#chain = chain && new ChainLink(chain, send, log);
     this.name = brief(options.hello.name);
     this.software = brief(options.hello.software);
     this.session = toHex(options.hello.session);
+    this.approvesPayments = options.hello.approvesPayments;
   }
 
   get roundTripUs(): number {
     return this.#pulse?.roundTripUs ?? 0;
   }
 
+  get report(): SignerReport | undefined {
+    return this.#report;
+  }
+
   welcome(active: boolean, lease: bigint): void {
     const { boot, node, heartbeatMs, clock } = this.#options;
-    this.#send({ case: 'welcome', value: { protocol: linkProtocol, boot, node, lease, active, heartbeatMs } });
+    const about = { protocol: linkProtocol, boot, node, lease, active, heartbeatMs };
+    this.#send({ case: 'welcome', value: { ...about, ...this.#held() } });
     this.#pulse = new Pulse({
       clock,
       everyMs: heartbeatMs,
@@ -61,10 +84,10 @@ export class LinkPort implements SignerPort {
   }
 
   promote(lease: bigint): void {
-    this.#send({ case: 'promote', value: { lease } });
+    this.#send({ case: 'promote', value: { lease, ...this.#held() } });
   }
 
-  offer({ id, lane, client, bytes, settledBelow }: OfferedRequest, signal: AbortSignal): Promise<Answer> {
+  offer({ bytes, ...request }: OfferedRequest, signal: AbortSignal): Promise<Answer> {
     if (bytes.length > largestMessage - framing)
       return Promise.resolve({
         kind: 'unavailable',
@@ -75,9 +98,9 @@ export class LinkPort implements SignerPort {
         reject(new Error('the signer is gone'));
         return;
       }
-      this.#asked.set(id, { resolve, reject });
-      signal.addEventListener('abort', () => this.#asked.delete(id), { once: true });
-      this.#send({ case: 'request', value: { id, lane, client, message: bytes, settledBelow } });
+      this.#asked.set(request.id, { resolve, reject });
+      signal.addEventListener('abort', () => this.#asked.delete(request.id), { once: true });
+      this.#send({ case: 'request', value: { ...request, message: bytes } });
     });
   }
 
@@ -102,6 +125,18 @@ export class LinkPort implements SignerPort {
         return false;
       case 'goodbye':
         return true;
+      case 'stateUpdate':
+        this.#copy?.receive(message.value);
+        return false;
+      case 'listState':
+        this.#copy?.list();
+        return false;
+      case 'chainWanted':
+        this.#chain?.want(message.value);
+        return false;
+      case 'report':
+        this.#report = briefReport(message.value);
+        return false;
       case 'hello':
         throw new StatusError('INVALID_ARGUMENT', 'expected one hello, got a second');
       case undefined:
@@ -112,12 +147,26 @@ export class LinkPort implements SignerPort {
   /** The stream is over: whatever was asked goes elsewhere. */
   [Symbol.dispose](): void {
     this.#pulse?.[Symbol.dispose]();
+    this.#chain?.[Symbol.dispose]();
     this.outbox.close();
     for (const { reject } of this.#asked.values()) reject(new Error('the link to the signer was lost'));
     this.#asked.clear();
   }
 
+  #held() {
+    const { copy } = this.#options;
+    return copy && { state: heldState(copy) };
+  }
+
   #send(message: NonNullable<ToSignerInit['message']>): void {
     this.outbox.push({ message });
   }
+}
+
+/** Lines of each list that a host remembers. */
+const mostLines = 200;
+
+function briefReport({ policy, inactive, weakened, problem }: Report): SignerReport {
+  const lines = (all: readonly string[]) => all.slice(0, mostLines).map(brief);
+  return { policy: brief(policy), inactive: lines(inactive), weakened: lines(weakened), problem: brief(problem) };
 }

@@ -1,20 +1,26 @@
 /**
  * One node's requests on their way to its signer: each is offered to the active signer, again to the next one where a
  * connection is lost, and settled exactly once, by the signer's answer or by the end of its patience. What comes after
- * that, or for something never asked, is dropped.
+ * that, or for something never asked, is dropped. What need not wait for the signer does not (docs/latency.md).
  */
 
 import type { Answer, ClientIdentity } from '../proto/answer.ts';
+import { toHex } from '../proto/bytes.ts';
 import type { Clock } from '../proto/clock.ts';
 import { type Call, hsmdName, lightningdCapabilities } from '../proto/hsmd/calls.ts';
 import { callOf, messageType } from '../proto/hsmd/message.ts';
 import { errorText, type Log } from '../proto/log.ts';
+import { acknowledgementOf } from './acknowledge.ts';
 import { misfit } from './fitting.ts';
+import type { NodeJournal } from './journal.ts';
 import { Lane } from './lane.ts';
+import { Queue } from './queue.ts';
+import { Shortcuts } from './shortcuts.ts';
 import type { SignerPort } from './signer_port.ts';
 import { type Initialised, Signers } from './signers.ts';
-import { judge, nodeIdOf, type Start } from './start.ts';
-import { Waiting } from './waiting.ts';
+import { judge, nodeIdOf, preapprovesNothing, type Start } from './start.ts';
+import { Tally } from './tally.ts';
+import type { Waiting, WaitingRequest } from './waiting.ts';
 
 /** lightningd itself, as a client. */
 export const lightningd: ClientIdentity = {
@@ -34,7 +40,19 @@ export interface RelayOptions {
   readonly retryMs: number;
   /** How often the log says that requests wait, in milliseconds. */
   readonly remindMs: number;
+  /** Where what is acknowledged is durable; undefined: then what would have to be is not acknowledged. */
+  readonly journal?: NodeJournal | undefined;
+  /** Penalty transactions for watchtowers go to lightningd unsigned, and at once; false if not given. */
+  readonly unsignedPenalties?: boolean | undefined;
+  /** Whether every request waits for the signer's own answer to it: to measure with; false if not given. */
+  readonly alwaysAsk?: boolean | undefined;
 }
+
+/** What the node was told that the signer had not decided, and the signer does not do. */
+export type Overruled = (client: ClientIdentity, request: Uint8Array, reason: string) => void;
+
+/** More are not acknowledged: the next waits for the signer. */
+const mostUndecided = 4096;
 
 export const relayDefaults = { takeoverMs: 3_000, retryMs: 5_000, remindMs: 10_000 } as const;
 
@@ -47,21 +65,22 @@ export interface Counts {
   local: number;
 }
 
-/** Where a node's ids begin; those below are special on some links. */
-const FIRST_ID = 1000n;
-
 export class Relay {
   readonly signers: Signers;
   readonly counts: Counts = { replied: 0, refused: 0, malformed: 0, unavailable: 0, local: 0 };
+  readonly tally = new Tally();
+  /** Told of what was acknowledged and then refused: an operator's case, and lightningd's log's. */
+  onOverruled: Overruled = () => {};
   readonly #options: RelayOptions;
-  /** In order of their ids. */
-  readonly #waiting = new Map<bigint, Waiting>();
+  readonly #queue = new Queue();
   readonly #garbling = new WeakSet<SignerPort>();
   readonly #timers = new Map<'retry' | 'remind', () => void>();
-  #nextId = FIRST_ID;
   #nextLane = 0n;
   #preinit: Uint8Array | undefined;
   #start: Start | undefined;
+  readonly #shortcuts = new Shortcuts();
+  /** The session of the signer that was asked last. */
+  #asking: string | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -70,6 +89,13 @@ export class Relay {
       initialise: (port) => this.#initialise(port),
       onReady: () => this.#offerAll(),
     });
+    const lanes = new Map<string, Lane>();
+    for (const { client, request, number } of options.journal?.left ?? []) {
+      const name = `${toHex(client.nodeId)}/${client.dbid}/${client.capabilities}`;
+      const lane = lanes.get(name) ?? this.openLane(client);
+      lanes.set(name, lane);
+      this.#tellLater(lane, request, number);
+    }
   }
 
   /** What lightningd said at its start, once a signer has answered it. */
@@ -77,9 +103,14 @@ export class Relay {
     return this.#start;
   }
 
-  /** Everything that waits, oldest first. */
+  /** Everything that the node waits for, oldest first. */
   waiting(): readonly Waiting[] {
-    return [...this.#waiting.values()];
+    return this.#queue.unanswered();
+  }
+
+  /** How much the node has the answer of and the signer has not decided. */
+  get undecided(): number {
+    return this.#queue.undecided().length;
   }
 
   /** Opens a connection's lane. */
@@ -103,7 +134,10 @@ export class Relay {
   /** The one answer to a request, after every earlier one of its lane. Rejects only when the signal aborts. */
   ask(lane: Lane, bytes: Uint8Array, signal: AbortSignal): Promise<Answer> {
     return lane.run(async () => {
+      signal.throwIfAborted();
       const call = callOf(bytes);
+      const early = call && (this.#known(lane, call, bytes) ?? (await this.#acknowledge(lane, call, bytes)));
+      if (early !== undefined) return early;
       const answer: Answer =
         call === undefined
           ? { kind: 'malformed', message: `unknown request type ${messageType(bytes) ?? 'of no bytes'}` }
@@ -118,13 +152,78 @@ export class Relay {
     for (const cancel of this.#timers.values()) cancel();
   }
 
+  /** The answer that needs no signer any more. */
+  #known({ client }: Lane, call: Call, bytes: Uint8Array): Answer | undefined {
+    if (this.#options.alwaysAsk === true || this.#start === undefined) return undefined;
+    const known = this.#shortcuts.answer(client, call, bytes);
+    if (known === undefined) return undefined;
+    this.tally.count(call, known.by);
+    this.counts[known.by === 'ahead' ? 'replied' : known.answer.kind === 'malformed' ? 'malformed' : 'local'] += 1;
+    return known.answer;
+  }
+
+  /** The answer that the node may have before the signer decides, once it is certain that the signer will. */
+  async #acknowledge(lane: Lane, call: Call, bytes: Uint8Array): Promise<Answer | undefined> {
+    const { journal, unsignedPenalties = false, alwaysAsk = false, log } = this.#options;
+    const port = this.signers.current;
+    if (alwaysAsk || this.#start === undefined || port?.keepsOrder !== true || this.undecided >= mostUndecided)
+      return undefined;
+    const acknowledgement = acknowledgementOf(call, bytes, {
+      point: (n) => this.#shortcuts.point(lane.client, n),
+      approvesPayments: port.approvesPayments === true && !preapprovesNothing(this.#start),
+      unsignedPenalties,
+    });
+    if (acknowledgement === undefined || (acknowledgement.durable && journal === undefined)) return undefined;
+    let number: bigint | undefined;
+    try {
+      number = acknowledgement.durable ? await journal?.append(lane.client, bytes) : undefined;
+    } catch (error: unknown) {
+      log('error', 'the journal cannot be written: requests wait for the signer', { problem: errorText(error) });
+      return undefined;
+    }
+    this.#tellLater(lane, bytes, number);
+    this.tally.count(call, 'acknowledged');
+    this.counts.local += 1;
+    return { kind: 'reply', bytes: acknowledgement.reply };
+  }
+
+  /** Sees to it that the signer decides a request that the node has the answer of, before whatever rests on it. */
+  #tellLater(lane: Lane, bytes: Uint8Array, number: bigint | undefined): void {
+    const call = callOf(bytes);
+    if (call === undefined) return;
+    const waiting = this.#wait({ lane, call, bytes, acknowledged: true });
+    void waiting.answer.then((answer) => {
+      this.#queue.delete(waiting);
+      if (number !== undefined) this.#options.journal?.decided(number);
+      if (answer.kind !== 'reply') this.#overruled(waiting.request, answer);
+      this.#offerAll();
+    });
+    this.#offerOrRemind(waiting);
+  }
+
+  #overruled({ lane, call, bytes }: WaitingRequest, answer: Answer): void {
+    const reason = 'message' in answer ? answer.message : 'it gave no reply';
+    const tag = answer.kind === 'refused' ? answer.tag : answer.kind;
+    const { dbid } = lane.client;
+    this.#options.log('error', 'the signer refused what the node takes for done', {
+      call: hsmdName(call),
+      dbid,
+      tag,
+      reason,
+    });
+    this.onOverruled(lane.client, bytes, `${reason} (${tag})`);
+  }
+
+  #wait(request: Omit<WaitingRequest, 'id' | 'since'>): Waiting {
+    this.#shortcuts.moveOn(request.lane.client);
+    return this.#queue.add({ since: this.#options.clock.now(), ...request });
+  }
+
   async #ask(lane: Lane, call: Call, bytes: Uint8Array, signal: AbortSignal): Promise<Answer> {
     signal.throwIfAborted();
     const { clock, patienceFor } = this.#options;
-    const id = this.#nextId;
-    this.#nextId += 1n;
-    const waiting = new Waiting({ id, lane, call, bytes, since: clock.now() });
-    this.#waiting.set(id, waiting);
+    const waiting = this.#wait({ lane, call, bytes, acknowledged: false });
+    this.tally.count(call, 'asked');
     const patience = patienceFor(call, lane.client);
     const message = `no signer answered within ${(patience ?? 0) / 1000} s`;
     const cancel =
@@ -132,53 +231,68 @@ export class Relay {
     const abandon = () => waiting.abandon(signal.reason);
     signal.addEventListener('abort', abandon);
     try {
-      const port = this.signers.current;
-      if (port === undefined) this.#remindLater();
-      else this.#offer(waiting, port);
+      this.#offerOrRemind(waiting);
       return await waiting.answer;
     } finally {
-      this.#waiting.delete(id);
+      this.#queue.delete(waiting);
       signal.removeEventListener('abort', abandon);
       if (cancel !== false) cancel();
     }
   }
 
+  #offerOrRemind(waiting: Waiting): void {
+    const port = this.signers.current;
+    if (port !== undefined && this.#mayBeOffered(waiting, port)) this.#offer(waiting, port);
+    else this.#remindLater();
+  }
+
+  /** What an earlier run of this host left has to wait until a signer was told how lightningd started. */
+  #mayBeOffered(waiting: Waiting, port: SignerPort): boolean {
+    if (waiting.request.acknowledged && this.#start === undefined) return false;
+    return this.#queue.mayBeOffered(waiting, port);
+  }
+
   #offerAll(): void {
     const port = this.signers.current;
     if (port === undefined) return;
-    for (const waiting of this.#waiting.values())
-      if (waiting.holder === undefined && !waiting.settled) this.#offer(waiting, port);
+    for (const waiting of this.#queue)
+      if (waiting.holder === undefined && !waiting.settled && this.#mayBeOffered(waiting, port))
+        this.#offer(waiting, port);
   }
 
   #offer(waiting: Waiting, port: SignerPort): void {
     waiting.holder = port;
-    const { id, lane, call, bytes } = waiting.request;
-    const asked =
-      call === 'init' && this.#preinit !== undefined
-        ? this.#tell(port, this.#preinit).then(() => this.#tell(port, bytes, id, lane, waiting.nobodyWaits))
-        : this.#tell(port, bytes, id, lane, waiting.nobodyWaits);
-    asked.then(
+    this.#turnTo(port);
+    const { id, lane, call, bytes, acknowledged } = waiting.request;
+    if (call === 'init' && this.#preinit !== undefined)
+      this.#tell(port, this.#preinit, { lane }).catch(() => undefined); // lost together with what follows
+    this.#tell(port, bytes, { id, lane, acknowledged, signal: waiting.nobodyWaits }).then(
       (answer) => this.#answered(waiting, port, answer),
       (error: unknown) => this.#failed(waiting, port, error),
     );
   }
 
+  /** Another signer than before is asked: what the other one gave ahead is not given any more. */
+  #turnTo(port: SignerPort): void {
+    if (this.#asking !== undefined && this.#asking !== port.session) this.#shortcuts.otherSigner();
+    this.#asking = port.session;
+  }
+
   /** Offers bytes to a port: a request under its own id, or lightningd's start under a new one. */
-  #tell(port: SignerPort, bytes: Uint8Array, id?: bigint, lane?: Lane, signal?: AbortSignal): Promise<Answer> {
-    const [oldest = this.#nextId] = this.#waiting.keys();
-    const request = {
-      id: id ?? this.#nextId++,
-      lane: lane?.number ?? 0n,
-      client: lane?.client ?? lightningd,
-      bytes,
-      settledBelow: oldest,
-    };
-    return port.offer(request, signal ?? new AbortController().signal);
+  #tell(
+    port: SignerPort,
+    bytes: Uint8Array,
+    request: { readonly id?: bigint; readonly lane?: Lane; readonly acknowledged?: boolean; readonly signal?: AbortSignal },
+  ): Promise<Answer> {
+    const { id = this.#queue.newId(), lane, acknowledged = false, signal = new AbortController().signal } = request;
+    const { number, client } = lane ?? { number: 0n, client: lightningd };
+    const settledBelow = this.#queue.oldestId < id ? this.#queue.oldestId : id;
+    return port.offer({ id, lane: number, client, bytes, settledBelow, acknowledged }, signal);
   }
 
   #answered(waiting: Waiting, port: SignerPort, given: Answer): void {
     if (waiting.settled || waiting.holder !== port) return;
-    const { call, lane, bytes, id } = waiting.request;
+    const { call, lane, bytes, id, acknowledged } = waiting.request;
     const { log, patienceFor } = this.#options;
     const problem = misfit(call, given);
     if (problem !== undefined && !this.#garbling.has(port)) {
@@ -187,14 +301,15 @@ export class Relay {
     }
     const answer: Answer =
       problem === undefined ? given : { kind: 'unavailable', message: 'the signer gave an answer of another kind' };
-    if (answer.kind === 'unavailable' && patienceFor(call, lane.client) === undefined) {
+    if (answer.kind === 'unavailable' && (acknowledged || patienceFor(call, lane.client) === undefined)) {
       log('warn', 'request asked again later', { request: id, call: hsmdName(call), reason: answer.message });
       waiting.holder = undefined;
       this.#later('retry', this.#options.retryMs, () => this.#offerAll());
       return;
     }
     if (call === 'init' && answer.kind === 'reply') this.#started(bytes, answer.bytes, port);
-    waiting.settle(answer);
+    this.#shortcuts.learn(lane.client, call, bytes, answer);
+    waiting.settle(answer.kind === 'reply' ? { kind: 'reply', bytes: answer.bytes } : answer);
   }
 
   #failed(waiting: Waiting, port: SignerPort, error: unknown): void {
@@ -204,9 +319,8 @@ export class Relay {
       return;
     }
     waiting.holder = undefined;
-    const next = this.signers.current;
-    if (next === undefined) this.#remindLater();
-    else this.#offer(waiting, next);
+    if (this.signers.current === undefined) this.#remindLater();
+    else this.#offerAll();
   }
 
   #started(init: Uint8Array, reply: Uint8Array, by: SignerPort): void {
@@ -214,14 +328,22 @@ export class Relay {
     if (nodeId === undefined) return;
     this.#start = { preinit: this.#preinit, init, nodeId };
     this.signers.initialiseAll(by);
+    this.#offerAll();
   }
 
   async #initialise(port: SignerPort): Promise<Initialised> {
     const start = this.#start;
     if (start === undefined) return 'ready';
     try {
-      if (start.preinit !== undefined) await this.#tell(port, start.preinit);
-      return judge(start, await this.#tell(port, start.init));
+      const told = start.preinit === undefined ? undefined : this.#tell(port, start.preinit, {});
+      const answer = await this.#tell(port, start.init, {});
+      await told;
+      const outcome = judge(start, answer);
+      if (outcome === 'ready' && this.signers.isActive(port)) {
+        this.#turnTo(port);
+        this.#shortcuts.learn(lightningd, 'init', start.init, answer);
+      }
+      return outcome;
     } catch {
       return 'again';
     }
@@ -229,11 +351,11 @@ export class Relay {
 
   #remindLater(): void {
     this.#later('remind', this.#options.remindMs, () => {
-      const [oldest] = this.#waiting.values();
+      const [oldest] = this.#queue;
       if (oldest === undefined || this.signers.current !== undefined) return;
       const { call, since } = oldest.request;
       this.#options.log('warn', 'requests wait for a signer', {
-        waiting: this.#waiting.size,
+        waiting: [...this.#queue].length,
         oldest: hsmdName(call),
         oldest_ms: this.#options.clock.now() - since,
       });

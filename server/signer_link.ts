@@ -4,13 +4,21 @@ import type { Clock } from '../proto/clock.ts';
 import type { FromSigner, Hello, SignerLink } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
 import { type Caller, type Implementation, StatusError } from '../proto/grpc.ts';
 import { linkProtocol, type ToSignerInit } from '../proto/link.ts';
-import type { Log } from '../proto/log.ts';
-import { nodeOf } from './certificate_name.ts';
+import { errorText, type Log } from '../proto/log.ts';
+import { nodeFor } from './certificate_name.ts';
+import type { ChainSource } from './chain_source.ts';
+import { heldState, wholeCopy } from './copy_link.ts';
 import { LinkPort } from './link_port.ts';
+import type { NodeFiles } from './node_files.ts';
 import type { Relay } from './relay.ts';
 import type { Departure } from './signers.ts';
+import type { StateCopy } from './state_copy.ts';
 
 export interface SignerLinkOptions {
+  /** What this host keeps of its nodes; undefined: nothing. */
+  readonly files: NodeFiles | undefined;
+  /** Where news of the chain comes from; undefined: there is none. */
+  readonly chain: ChainSource | undefined;
   /** The relay of a node, made where there is none yet. */
   readonly relayOf: (node: string) => Relay;
   readonly boot: Uint8Array;
@@ -59,21 +67,28 @@ async function listen(port: LinkPort, messages: AsyncIterator<FromSigner>, relay
   }
 }
 
+/** The copy of a node's state. A signer whose copy cannot be kept is served all the same: its own state is what counts. */
+async function copyFor(node: string, { files, log }: SignerLinkOptions): Promise<StateCopy | undefined> {
+  try {
+    return await files?.copyOf(node);
+  } catch (error: unknown) {
+    log('error', 'no copy of the signer’s state is kept', { node, error: errorText(error) });
+    return undefined;
+  }
+}
+
 async function* attach(
   requests: AsyncIterable<FromSigner>,
   caller: Caller,
-  { relayOf, boot, heartbeatMs, clock, log }: SignerLinkOptions,
+  options: SignerLinkOptions,
 ): AsyncGenerator<ToSignerInit, void> {
-  const node = nodeOf(caller.commonName);
-  if (node === undefined)
-    throw new StatusError(
-      'PERMISSION_DENIED',
-      `this certificate is for no node: ${caller.commonName ?? 'it has no name'}`,
-    );
+  const { relayOf, boot, heartbeatMs, clock, log, chain } = options;
+  const node = nodeFor(caller);
   const messages = requests[Symbol.asyncIterator]();
   const hello = await firstHello(messages, clock);
   const relay = relayOf(node);
-  const port = new LinkPort({ hello, node, boot, heartbeatMs, clock, log });
+  const copy = await copyFor(node, options);
+  const port = new LinkPort({ hello, node, boot, heartbeatMs, clock, log, copy, chain });
   relay.signers.attach(port);
   void listen(port, messages, relay);
   try {
@@ -86,5 +101,17 @@ async function* attach(
 
 /** The service, for one host. */
 export function signerLink(options: SignerLinkOptions): Implementation<typeof SignerLink> {
-  return { attach: (requests, caller) => attach(requests, caller, options) };
+  return {
+    attach: (requests, caller) => attach(requests, caller, options),
+    async *fetchState(_request, caller) {
+      const node = nodeFor(caller);
+      options.relayOf(node); // only of nodes that are served here
+      const copy = await options.files?.copyOf(node);
+      if (copy?.head === undefined)
+        throw new StatusError('NOT_FOUND', 'this host has no copy of the signer’s state');
+      const pieces = [...wholeCopy(copy)];
+      yield { state: heldState(copy) };
+      for (const entries of pieces) yield { entries: [...entries] };
+    },
+  };
 }

@@ -14,6 +14,16 @@ export interface OfferedRequest {
   readonly bytes: Uint8Array;
   /** Every id below is settled for good. */
   readonly settledBelow: bigint;
+  /** The node has its answer already. */
+  readonly acknowledged: boolean;
+}
+
+/** What a signer says of itself, for whoever looks at the host; see keyhold.v1.Report. */
+export interface SignerReport {
+  readonly policy: string;
+  readonly inactive: readonly string[];
+  readonly weakened: readonly string[];
+  readonly problem: string;
 }
 
 /** An attached signer. */
@@ -26,6 +36,12 @@ export interface SignerPort {
   readonly session: string;
   /** The round trip measured last, in microseconds; 0 where none is known. */
   readonly roundTripUs: number;
+  /** Whether it says yes to every preapproval, and need not be waited for. */
+  readonly approvesPayments?: boolean;
+  /** Whether it decides what was acknowledged before anything offered later that rests on it (proto/hsmd/depends.ts). */
+  readonly keepsOrder?: boolean;
+  /** What it said of itself last; not every kind of signer does. */
+  readonly report?: SignerReport | undefined;
   /** Called once, before anything else: whether this signer is the active one, and the fencing number. */
   welcome(active: boolean, lease: bigint): void;
   /** A signer that stood by is active from now on, under this fencing number. */

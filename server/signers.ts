@@ -66,6 +66,11 @@ export class Signers {
     return this.#entries.map(({ port, since }, i) => ({ port, since, active: this.#entries[i] === this.#active }));
   }
 
+  /** Whether this is the port that is asked, or will be once it is initialised. */
+  isActive(port: SignerPort): boolean {
+    return this.#active?.port === port;
+  }
+
   has(port: SignerPort): boolean {
     return this.#entries.some((entry) => entry.port === port);
   }

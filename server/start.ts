@@ -23,6 +23,11 @@ export function nodeIdOf(reply: Uint8Array): Uint8Array | undefined {
   return Uint8Array.from(decodeMessage(calls.init.reply, reply).nodeId);
 }
 
+/** Whether lightningd's developer asked for every preapproval to be answered no. */
+export function preapprovesNothing({ preinit }: Start): boolean {
+  return preinit !== undefined && decodeMessage(calls.devPreinit.request, preinit).tlvs.failPreapprove === true;
+}
+
 /** Whether a signer that answered a repeated init so is the same node's. */
 export function judge(start: Start, answer: Answer): Initialised {
   if (answer.kind === 'unavailable') return 'again';

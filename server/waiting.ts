@@ -11,6 +11,8 @@ export interface WaitingRequest {
   readonly bytes: Uint8Array;
   /** Milliseconds since 1970. */
   readonly since: number;
+  /** The node has its answer: nobody waits for it but what rests on it. */
+  readonly acknowledged: boolean;
 }
 
 /** One request that waits for its answer, which it takes exactly once. */

@@ -3,7 +3,7 @@
  * ask the policy, run the handler; whatever is thrown on the way becomes an answer here and nowhere else.
  */
 
-import type { Answer, ClientIdentity } from '../proto/answer.ts';
+import type { Answer, AnswerAhead, ClientIdentity } from '../proto/answer.ts';
 import { toHex } from '../proto/bytes.ts';
 import {
   type Call,
@@ -16,6 +16,7 @@ import {
 } from '../proto/hsmd/calls.ts';
 import { toWirestring, WireError } from '../proto/hsmd/codec.ts';
 import { callOf, decodeRequest, encodeMessage, encodeReply } from '../proto/hsmd/message.ts';
+import { Foresight } from './ahead/foresight.ts';
 import { BadRequest, type Context, type Handler, type Handlers } from './context.ts';
 import type { Secp } from './crypto/secp.ts';
 import { channelHandlers } from './handlers/channel.ts';
@@ -51,11 +52,18 @@ const noPreinit: Preinit = { failPreapprove: false, noPreapproveCheck: false };
 
 export class Signer {
   readonly #parts: SignerParts;
+  readonly #foresight: Foresight;
   #preinit = noPreinit;
   #started: Started | undefined;
 
   constructor(parts: SignerParts) {
     this.#parts = parts;
+    this.#foresight = new Foresight({ ...parts, handle: (client, bytes) => this.handle(client, bytes) });
+  }
+
+  /** Whether its policy says yes to every preapproval. */
+  get approvesPayments(): boolean {
+    return this.#parts.policy.approvesPayments === true;
   }
 
   /** The node's id, 33 bytes, once `init` was answered. */
@@ -75,6 +83,12 @@ export class Signer {
     } catch (error: unknown) {
       return answerTo(error);
     }
+  }
+
+  /** The answers to what lightningd is expected to ask after a request that was answered with `reply`. */
+  async ahead(client: ClientIdentity, bytes: Uint8Array, reply: Uint8Array): Promise<readonly AnswerAhead[]> {
+    const keys = this.#started?.keys;
+    return keys === undefined ? [] : this.#foresight.after(keys, client, bytes, reply);
   }
 
   async #answer(client: ClientIdentity, request: Request): Promise<Uint8Array | undefined> {

@@ -4,7 +4,7 @@
  * outlives its streams: what was carried out while the link was down is answered when the host asks again.
  */
 
-import type { Answer, ClientIdentity } from '../proto/answer.ts';
+import type { Answer, AnswerAhead, ClientIdentity } from '../proto/answer.ts';
 import { equalBytes, toHex } from '../proto/bytes.ts';
 import type { Clock } from '../proto/clock.ts';
 import type { Client, Request, ToSigner, Welcome } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
@@ -14,10 +14,16 @@ import { messageType } from '../proto/hsmd/message.ts';
 import { answerToWire, brief, type FromSignerInit, linkProtocol } from '../proto/link.ts';
 import { errorText, type Log } from '../proto/log.ts';
 import { AnswerCache } from './answer_cache.ts';
+import { Undecided } from './undecided.ts';
 
 /** What carries requests out: one answer each, never a rejection for anything foreseen. */
 export interface RequestHandler {
-  handle(client: ClientIdentity, bytes: Uint8Array, signal: AbortSignal): Promise<Answer>;
+  /** `acknowledged`: the node has the reply already, so a no comes too late for it. */
+  handle(client: ClientIdentity, bytes: Uint8Array, signal: AbortSignal, acknowledged: boolean): Promise<Answer>;
+  /** Whether every preapproval is answered yes. */
+  readonly approvesPayments?: boolean;
+  /** Answers to what is expected after a request that was answered with `reply`. */
+  ahead?(client: ClientIdentity, bytes: Uint8Array, reply: Uint8Array): Promise<readonly AnswerAhead[]>;
 }
 
 export interface SessionOptions {
@@ -50,6 +56,7 @@ export class Session {
   readonly #cache = new AnswerCache();
   /** The end of the last request of each lane that is still busy. */
   readonly #lanes = new Map<bigint, Promise<unknown>>();
+  readonly #undecided = new Undecided();
   #boot: Uint8Array | undefined;
   #active = false;
   #lease = 0n;
@@ -68,8 +75,10 @@ export class Session {
    * stream throws, and where the host says something it must not.
    */
   async run(link: Link, onWelcome: () => void): Promise<string | undefined> {
-    const { id, name, software } = this.#options;
-    link.send({ message: { case: 'hello', value: { protocol: linkProtocol, session: id, name, software } } });
+    const { id, name, software, signer } = this.#options;
+    const { approvesPayments = false } = signer;
+    const hello = { protocol: linkProtocol, session: id, name, software, approvesPayments };
+    link.send({ message: { case: 'hello', value: hello } });
     let pulse: Pulse | undefined;
     try {
       for await (const { message } of link.received) {
@@ -132,13 +141,15 @@ export class Session {
   }
 
   /** Has a request carried out behind the earlier ones of its lane, and keeps the answer in case it is asked again. */
-  #carryOut({ id, lane, client, message }: Request): Promise<Answer> {
+  #carryOut({ id, lane, client, message, acknowledged }: Request): Promise<Answer> {
     const { signer, signal, log } = this.#options;
     if (!this.#active && !start.has(messageType(message)))
       return Promise.resolve({ kind: 'unavailable', message: 'this signer stands by' });
-    const run = () => signer.handle(identity(client), message, signal);
-    const before = this.#lanes.get(lane);
-    const answer = (before === undefined ? run() : before.then(run)).catch((error: unknown): Answer => {
+    const who = identity(client);
+    const run = () => signer.handle(who, message, signal, acknowledged).then((given) => this.#withAhead(who, message, given));
+    const earlier = this.#lanes.get(lane);
+    const before = [...(earlier === undefined ? [] : [earlier]), ...this.#undecided.before(who, message)];
+    const answer = (before.length === 0 ? run() : Promise.all(before).then(run)).catch((error: unknown): Answer => {
       log('error', 'request failed in the signer', {
         request: id,
         type: messageType(message),
@@ -147,11 +158,24 @@ export class Session {
       return { kind: 'unavailable', message: 'the signer failed' };
     });
     this.#lanes.set(lane, answer);
+    if (acknowledged) this.#undecided.add(who, answer);
     this.#cache.put(id, message, answer);
     void answer.then(() => {
       if (this.#lanes.get(lane) === answer) this.#lanes.delete(lane);
     });
     return answer;
+  }
+
+  /** The answer with those that may be wanted next. What goes wrong in guessing leaves the answer alone. */
+  async #withAhead(client: ClientIdentity, bytes: Uint8Array, answer: Answer): Promise<Answer> {
+    const { signer, log } = this.#options;
+    if (answer.kind !== 'reply' || signer.ahead === undefined) return answer;
+    try {
+      return { ...answer, ahead: await signer.ahead(client, bytes, answer.bytes) };
+    } catch (error: unknown) {
+      log('error', 'could not answer ahead', { type: messageType(bytes), error: errorText(error) });
+      return answer;
+    }
   }
 }
 

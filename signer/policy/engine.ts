@@ -11,6 +11,7 @@ import type { Log } from '../../proto/log.ts';
 import type { Context } from '../context.ts';
 import type { InvoiceNetwork } from '../lightning/invoice.ts';
 import type { Refusal } from '../refusal.ts';
+import type { ChannelState } from '../state/channel_state.ts';
 import { SignerState } from '../state/state.ts';
 import type { Store } from '../store/store.ts';
 import { checks } from './checks.ts';
@@ -37,6 +38,10 @@ export class PolicyEngine {
   constructor(parts: EngineParts) {
     this.#parts = parts;
     this.#state = new SignerState(parts.store.entries);
+  }
+
+  get channels(): ReadonlyMap<string, ChannelState> {
+    return this.#state.channels;
   }
 
   /** Decides on a request; `sign` computes lightning_hsmd's reply. @throws Refusal */

@@ -3,10 +3,13 @@
 import type { Request, RequestOf } from '../../proto/hsmd/calls.ts';
 import type { Context } from '../context.ts';
 import type { Preinit, Started } from '../startup.ts';
+import type { ChannelState } from '../state/channel_state.ts';
 
 export interface Policy {
   /** For the log and the attach report. */
   readonly name: string;
+  /** Whether it says yes to every preapproval: then nobody needs to wait for it. */
+  readonly approvesPayments?: boolean;
   /** Told of each `init` before it is answered. @throws Refusal */
   start(init: RequestOf<'init'>, preinit: Preinit, started: Started): Promise<void>;
   /**
@@ -14,11 +17,14 @@ export interface Policy {
    * on is durable when it resolves. @throws Refusal
    */
   decide(context: Context, request: Request, sign: () => Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** The channels it remembers, by `channelKey`; a policy without state remembers none. */
+  channels?(): ReadonlyMap<string, ChannelState>;
 }
 
 /** Signs whatever it is asked to, as lightning_hsmd does. */
 export const noPolicy: Policy = {
   name: 'none',
+  approvesPayments: true,
   start: () => Promise.resolve(),
   decide: (_context, _request, sign) => sign(),
 };

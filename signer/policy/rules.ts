@@ -46,8 +46,8 @@ const preapprovals = [
 // biome-ignore format: one rule a row
 export const rules = {
   // channel
-  'policy-channel-original-channel-id-reuse': refuse('a channel number that was forgotten is not used again', 'newChannel'),
-  'policy-channel-max-channels': refuse('no more channels at once than max_channels', 'newChannel'),
+  'policy-channel-original-channel-id-reuse': refuse('a channel number that was forgotten is not used again', 'newChannel', 'setupChannel'),
+  'policy-channel-max-channels': refuse('no more channels at once than max_channels', 'newChannel', 'setupChannel'),
   'policy-channel-safe-type': refuse('the channel type has static_remotekey, and anchors only in the zero-fee form', 'setupChannel'),
   'policy-channel-contest-delay-range-holder': refuse('the delay the peer puts on us is within bounds', 'setupChannel'),
   'policy-channel-contest-delay-range-counterparty': refuse('the delay we put on the peer is within bounds', 'setupChannel'),
@@ -145,6 +145,8 @@ export const rules = {
   'policy-anchor-input': refuse('the funding key signs nothing but the anchor of a known commitment', 'signAnchorspend'),
   'policy-lease': refuse("lease terms are within the owner's, a lease delay within 4032 blocks", 'signOptionWillFundOffer', 'signRemoteCommitmentTx', 'validateCommitmentTx'),
   'policy-invoice-signed-request': warn('an invoice is the one its owner asked for', 'signInvoice'),
+  'policy-invoice-format': refuse('what is signed as an invoice begins like one of this network', 'signInvoice'),
+  'policy-gossip-format': refuse('gossip is of this network, about our own node and channel', 'cannouncementSig', 'signAnyCannouncement', 'nodeAnnouncementSig', 'cupdateSig'),
   'policy-message-no-spoof': refuse("nothing is signed or derived that could pass for a challenge or a secret of the signer's own", 'signMessage', 'bip137SignMessage', 'deriveSecret'),
 } as const satisfies { readonly [tag: `policy-${string}`]: Rule };
 

@@ -12,7 +12,7 @@ import { decodeState, encodeState } from '../state/encode.ts';
 import type { Store } from '../store/store.ts';
 import { PolicyEngine } from './engine.ts';
 import type { Policy } from './policy.ts';
-import type { Approver } from './purpose.ts';
+import { type Approver, approveAll } from './purpose.ts';
 import { type Facts, takeBroken } from './scope.ts';
 import type { Settings } from './settings.ts';
 
@@ -45,6 +45,8 @@ export function validating(parts: ValidatingParts): Policy {
   const refuse = (facts: Facts) => broken('policy-init', facts);
   return {
     name: 'validating',
+    approvesPayments: parts.approver === approveAll,
+    channels: () => engine?.channels ?? new Map(),
     async start(init, preinit, { keys, version }) {
       const network = networkOfChain(init.chainparams);
       if (network === undefined) throw new Refusal('policy-init', `unknown network ${toHex(init.chainparams)}`);

@@ -58,6 +58,17 @@ async function fundChannels({ scope, outputs, spending }: Spend): Promise<void> 
       );
 }
 
+/** What inputs have more than outputs: bounded by weight, beyond that the owner's to allow, and never most of it. */
+async function checkFee({ scope, psbt, spending }: Spend, total: bigint, weight: number): Promise<void> {
+  const fee = total - totalOutput(psbt.tx);
+  const most = mostFee(scope.settings, weight);
+  const facts = { fee, most, weight, of: total };
+  if (fee < 0n || fee > total / 2n) scope.broken('policy-onchain-fee-range', facts);
+  if (fee <= most) spending.payFee(fee);
+  else if (!(await scope.approved({ kind: 'spend', script: '', amountSat: fee })))
+    scope.broken('policy-onchain-fee-range', facts);
+}
+
 /** All inputs are ours, or count as if they were: each output that is not ours is asked about. */
 async function checkAlone(spend: Spend, weight: number): Promise<Changes> {
   const { scope, psbt, claimed, outputs, others, spending } = spend;
@@ -71,13 +82,11 @@ async function checkAlone(spend: Spend, weight: number): Promise<Changes> {
   for (const [script, amountSat] of outputs.unknown)
     await spending.require('policy-onchain-no-unknown-outputs', { kind: 'spend', script, amountSat }, amountSat);
   await fundChannels(spend);
-  const total = amounts.reduce<bigint>((sum, amount) => sum + (amount ?? 0n), 0n);
-  const fee = total - totalOutput(psbt.tx);
-  const half = total / 2n;
-  const byRate = mostFee(scope.settings, weight);
-  const most = half < byRate ? half : byRate;
-  if (fee < 0n || fee > most) scope.broken('policy-onchain-fee-range', { fee, most, weight });
-  spending.payFee(fee);
+  await checkFee(
+    spend,
+    amounts.reduce<bigint>((sum, amount) => sum + (amount ?? 0n), 0n),
+    weight,
+  );
   return { node: spending.node };
 }
 

@@ -1,22 +1,47 @@
 /** What an owner says yes to, in the form in which asking and allowing can be compared: one kind, one target, one amount. */
 
-import type { Purpose } from './purpose.ts';
+import { equalBytes, utf8 } from '../../proto/bytes.ts';
+import { sha256Of } from '../crypto/hash.ts';
+import type { Bolt11Content } from '../lightning/bolt11.ts';
+import type { Consent, Outgoing, Purpose } from './purpose.ts';
 import type { Tag } from './rules.ts';
 
-/** A keysend can be allowed before its payment hash is known: by whom it pays. */
-export type WishKind = Purpose['kind'] | 'keysend';
+/**
+ * Some can be allowed before all of what is asked is known: a keysend by whom it pays, an offer's invoice by the offer, a
+ * splice-out by where it goes.
+ */
+export type WishKind = Outgoing['kind'] | 'keysend' | 'offer' | 'spliceTo';
 
 export interface Wish {
   readonly kind: WishKind;
-  /** Hex: a payment hash, a node id, a scriptPubKey. */
+  /** Hex: a payment hash, a node id, a scriptPubKey, the id of an offer. */
   readonly target: string;
   /** In the unit of its kind; the most, where it is allowed in advance. */
   readonly amount: bigint;
+  /** The routing fee a payment may cost besides, msat; undefined: what the settings say. */
+  readonly feeBudgetMsat?: bigint | undefined;
+  /** Whether it is for a part of a payment, and adds to other parts of it. */
+  readonly isPart?: boolean | undefined;
+  /** Of the channel to be closed, one of its names; undefined: any. */
+  readonly channel?: string | undefined;
+}
+
+/** An invoice of ours, as asked for. */
+export interface InvoiceWish {
+  readonly kind: 'issue';
+  /** Undefined: any. */
+  readonly amountMsat: bigint | undefined;
+  readonly description: string;
+  /** Whether only the description's hash is to stand in it. */
+  readonly hashOnly: boolean;
+  /** Undefined: not said. */
+  readonly expirySeconds: number | undefined;
+  readonly paymentHash: Uint8Array | undefined;
 }
 
 export interface WishKindRow {
   readonly unit: 'msat' | 'sat';
-  readonly target: 'payment hash' | 'node' | 'script';
+  readonly target: 'payment hash' | 'node' | 'script' | 'offer';
   /** For people: `pay 5000 msat`. */
   readonly verb: string;
   /** The rule that refuses it without the owner's word. */
@@ -27,10 +52,12 @@ export interface WishKindRow {
 export const wishKinds: { readonly [K in WishKind]: WishKindRow } = {
   pay:       { unit: 'msat', target: 'payment hash', verb: 'pay', rule: 'policy-commitment-payment-approved' },
   keysend:   { unit: 'msat', target: 'node', verb: 'send', rule: 'policy-commitment-payment-approved' },
+  offer:     { unit: 'msat', target: 'offer', verb: 'pay the offer', rule: 'policy-commitment-payment-approved' },
   spend:     { unit: 'sat', target: 'script', verb: 'send on-chain', rule: 'policy-onchain-no-unknown-outputs' },
   open:      { unit: 'sat', target: 'node', verb: 'open a channel with', rule: 'policy-onchain-signed-request' },
   push:      { unit: 'msat', target: 'node', verb: 'give the peer at opening', rule: 'policy-onchain-no-channel-push' },
   spliceOut: { unit: 'sat', target: 'node', verb: 'take out of a channel', rule: 'policy-splice-balance' },
+  spliceTo:  { unit: 'sat', target: 'script', verb: 'take out of a channel to', rule: 'policy-splice-destination' },
   closeTo:   { unit: 'sat', target: 'script', verb: 'close a channel to', rule: 'policy-mutual-destination-allowlisted' },
 };
 
@@ -38,7 +65,7 @@ export function isWishKind(text: string): text is WishKind {
   return Object.hasOwn(wishKinds, text);
 }
 
-export function wishOf(purpose: Purpose): Wish {
+export function wishOf(purpose: Outgoing): Wish {
   switch (purpose.kind) {
     case 'pay':
       return { kind: 'pay', target: purpose.hash, amount: purpose.amountMsat };
@@ -56,25 +83,53 @@ export function wishOf(purpose: Purpose): Wish {
 /** A close's fee is found in rounds, and what it leaves us moves with it: this much more than was allowed passes. */
 const closeSlackPercent = 10n;
 
-/** The most that leave for `amount` lets pass. */
-function mostFor(amount: bigint, purpose: Purpose): bigint {
-  if (purpose.kind === 'closeTo') return (amount * (100n + closeSlackPercent)) / 100n;
-  // HTLCs without an invoice are all there is to see of a payment: their fees are in them.
-  return purpose.kind === 'pay' && purpose.how === 'uninvoiced' ? amount + purpose.feeBudgetMsat : amount;
+/** What leave given for `allowed` says to `purpose`. */
+export function consentOf(allowed: Wish | InvoiceWish, purpose: Purpose): Consent {
+  if (allowed.kind === 'issue') return purpose.kind === 'issue' && isAsWished(allowed, purpose.content);
+  if (purpose.kind === 'issue' || !isAbout(allowed, purpose)) return false;
+  if (purpose.kind === 'pay') return paymentTerms(allowed, purpose);
+  const { amount } = wishOf(purpose);
+  return amount <= (purpose.kind === 'closeTo' ? (allowed.amount * (100n + closeSlackPercent)) / 100n : allowed.amount);
 }
 
-/** Whether leave given for `allowed` is leave for `purpose`. */
-export function covers(allowed: Wish, purpose: Purpose): boolean {
+/** Whether all but the amount fits. */
+function isAbout(allowed: Wish, purpose: Outgoing): boolean {
+  const { kind, target } = allowed;
+  if (kind === 'keysend') return purpose.kind === 'pay' && purpose.how === 'keysend' && purpose.payee === target;
+  if (kind === 'offer') return purpose.kind === 'pay' && purpose.offer === target;
+  if (kind === 'spliceTo')
+    // All that leaves goes there: what else is paid is not ours.
+    return (
+      purpose.kind === 'spliceOut' &&
+      (purpose.outputs ?? []).some(({ script, amountSat }) => script === target && amountSat >= purpose.amountSat)
+    );
+  if (purpose.kind === 'closeTo' && allowed.channel !== undefined && !purpose.channel?.includes(allowed.channel))
+    return false;
   const wanted = wishOf(purpose);
-  const isSame =
-    allowed.kind === 'keysend'
-      ? purpose.kind === 'pay' && purpose.how === 'keysend' && purpose.payee === allowed.target
-      : allowed.kind === wanted.kind && allowed.target === wanted.target;
-  return isSame && wanted.amount <= mostFor(allowed.amount, purpose);
+  return kind === wanted.kind && target === wanted.target;
 }
 
-/** What counts as one use however often it is asked: a payment and its attempts, a close and its rounds. */
-export function occasionOf(purpose: Purpose): string | undefined {
-  if (purpose.kind === 'pay') return purpose.hash;
-  return purpose.kind === 'closeTo' ? purpose.script : undefined;
+/** HTLCs without an invoice are all there is to see of a payment: their fees are in them. */
+function paymentTerms(allowed: Wish, purpose: Extract<Purpose, { readonly kind: 'pay' }>): Consent {
+  const { amountMsat, how } = purpose;
+  const feeBudgetMsat = allowed.feeBudgetMsat ?? purpose.feeBudgetMsat;
+  if (how === 'uninvoiced') {
+    const left = allowed.amount + feeBudgetMsat - amountMsat;
+    return left >= 0n && { amountMsat, feeBudgetMsat: left };
+  }
+  if (amountMsat <= allowed.amount) return { amountMsat, feeBudgetMsat };
+  // The invoice is for more than the part that leaves from here.
+  return allowed.isPart === true && { amountMsat: allowed.amount, feeBudgetMsat };
+}
+
+function isAsWished({ amountMsat, description, hashOnly, expirySeconds, paymentHash }: InvoiceWish, content: Bolt11Content) {
+  const described = hashOnly
+    ? content.descriptionHash !== undefined && equalBytes(content.descriptionHash, sha256Of(utf8(description)))
+    : content.description === description;
+  return (
+    described &&
+    content.amountMsat === amountMsat &&
+    (expirySeconds === undefined || content.expirySeconds === expirySeconds) &&
+    (paymentHash === undefined || equalBytes(paymentHash, content.paymentHash))
+  );
 }

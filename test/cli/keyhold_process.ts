@@ -71,10 +71,15 @@ export async function temporaryDirectory(t: ExecutionContext): Promise<string> {
   return directory;
 }
 
-/** Resolves when what is printed has something in it; the test's timeout bounds it. */
-export async function said(stream: ChildProcess['stdout'], printed: () => string, text: string): Promise<void> {
-  while (!printed().includes(text)) {
-    if (stream === null || stream.readableEnded) throw new Error(`expected "${text}", it ended with: ${printed()}`);
-    await once(stream, 'data');
-  }
+/** Resolves when this is among what was printed; rejects where the stream ends without it. */
+export function said(stream: ChildProcess['stdout'], printed: () => string, text: string): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const look = () => {
+      if (printed().includes(text)) resolve();
+      else if (stream === null || stream.readableEnded)
+        reject(new Error(`expected "${text}", it ended with: ${printed()}`));
+    };
+    stream?.on('data', look).once('end', look);
+    look();
+  });
 }

@@ -26,7 +26,7 @@ async function run(...args: readonly string[]): Promise<Finished> {
 test.serial('every command explains itself, and the overview names it', async (t) => {
   const { code, stdout } = await run('--help');
   t.is(code, 0);
-  for (const name of ['init', 'host', 'signer', 'status', 'replay']) {
+  for (const name of ['init', 'host', 'signer', 'approvals', 'approve', 'policy', 'status', 'replay']) {
     t.regex(stdout, new RegExp(`^  ${name} +\\S.*\\.$`, 'm'));
     const help = await run(name, '--help');
     t.is(help.code, 0);
@@ -130,7 +130,7 @@ test.serial('status shows a host process, the signer attached to it, and as JSON
 
   const secret = join(root, 'hsm_secret');
   await writeFile(secret, new Uint8Array(32).fill(7), { mode: 0o400 });
-  const signer = start(t, keyholdScript, ['signer', ...to, '--secret', secret, '--name', 'my desk']);
+  const signer = start(t, keyholdScript, ['signer', ...to, '--secret', secret, '--new-state', '--name', 'my desk']);
   await said(host.child.stderr, host.stderr, 'signer attached');
   const text = await run('status', ...to);
   const json = await run('status', ...to, '--as', 'signer', '--json');
@@ -175,7 +175,7 @@ async function signerArguments(t: ExecutionContext, secret: Uint8Array, passphra
   await createCertificates(dir, 'node', [], 1);
   const path = join(root, 'hsm_secret');
   await writeFile(path, secret, { mode: 0o400 });
-  const args = ['signer', '--dir', dir, '--host', '127.0.0.1:1', '--secret', path];
+  const args = ['signer', '--dir', dir, '--host', '127.0.0.1:1', '--secret', path, '--new-state'];
   if (passphrase === undefined) return args;
   await writeFile(join(root, 'passphrase'), passphrase);
   const file = await open(join(root, 'passphrase'));

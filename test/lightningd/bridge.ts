@@ -9,6 +9,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf } from '../../cli/directory.ts';
 import { createCertificates } from '../../cli/init.ts';
+import { exists, type OpenPolicy, openPolicy, readPolicy } from '../../cli/policy_of.ts';
 import { sleep, systemClock } from '../../proto/clock.ts';
 import { systemEntropy } from '../../proto/entropy.ts';
 import { jsonLines } from '../../proto/log.ts';
@@ -17,7 +18,6 @@ import { Signer } from '../../signer/dispatch.ts';
 import { backend } from '../../signer/node/backends.ts';
 import { keepAttached } from '../../signer/node/link.ts';
 import { secretFile } from '../../signer/node/secret_file.ts';
-import { noPolicy } from '../../signer/policy/policy.ts';
 import { Session } from '../../signer/session.ts';
 
 /** What a stand-in calls its node where it is not told a name. */
@@ -28,6 +28,7 @@ const parts = {
   entropy: systemEntropy,
   log: jsonLines((line) => process.stderr.write(line), Date.now),
 };
+const secp = backend(undefined, systemEntropy);
 
 /** Resolves when a process is gone; one that nobody waited for yet is gone too. */
 async function ended(pid: number): Promise<void> {
@@ -42,13 +43,27 @@ async function ended(pid: number): Promise<void> {
   while (runs()) await sleep(systemClock, lookEveryMs, forever);
 }
 
+/** As the inline signer has it (cli/inline.ts): whoever calls this lightningd is the owner. */
+async function policyHere(): Promise<OpenPolicy> {
+  const { KEYHOLD_POLICY, KEYHOLD_NEW_STATE } = process.env;
+  return openPolicy({
+    ...parts,
+    secp,
+    file: await readPolicy(KEYHOLD_POLICY, secp),
+    folder: 'keyhold-state',
+    begin: KEYHOLD_NEW_STATE === '1' || !(await exists('hsm_secret')),
+    owner: 'local',
+  });
+}
+
 async function serve(directory: string, pid: number): Promise<void> {
   await createCertificates(directory, node, [], 1);
   const identity = await identityOf(directory, 'host');
   const sockets = [join(directory, 'keyhold.sock')];
   await using host = await Host.open({ ...parts, sockets, listen: '127.0.0.1:0', identity });
   const secret = secretFile({ path: 'hsm_secret', passphrase: undefined, create: true, entropy: systemEntropy });
-  const signer = new Signer({ secp: backend(undefined, systemEntropy), secret, policy: noPolicy });
+  await using opened = await policyHere();
+  const signer = new Signer({ secp, secret, policy: opened.policy });
   const stop = new AbortController();
   const about = { id: systemEntropy(16), name: 'test', software: 'test', signal: stop.signal };
   const session = new Session({ ...parts, ...about, signer });

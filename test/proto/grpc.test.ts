@@ -33,7 +33,7 @@ async function serve(
   const directory = await mkdtemp(join(tmpdir(), 'keyhold-'));
   const address = `unix:${join(directory, 's')}`;
   const server = new GrpcServer(silent);
-  server.addService(SignerLink, { attach });
+  server.addService(SignerLink, { attach, fetchState: unused });
   server.addService(Hsm, { request, ping: async () => ({}) });
   server.addService(Node, { streamHsmRequests: stream, respondHsmRequest: async () => ({}) });
   await server.listen(address, undefined);

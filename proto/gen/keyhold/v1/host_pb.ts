@@ -10,7 +10,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file keyhold/v1/host.proto.
  */
 export const file_keyhold_v1_host: GenFile = /*@__PURE__*/
-  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiHQoNU3RhdHVzUmVxdWVzdBIMCgRub2RlGAEgASgJIkUKDlN0YXR1c1Jlc3BvbnNlEiUKBW5vZGVzGAEgAygLMhYua2V5aG9sZC52MS5Ob2RlU3RhdHVzEgwKBGJvb3QYAiABKAwihQIKCk5vZGVTdGF0dXMSDAoEbmFtZRgBIAEoCRIkCgRzaGltGAIgASgLMhYua2V5aG9sZC52MS5TaGltU3RhdHVzEisKB3dhaXRpbmcYAyADKAsyGi5rZXlob2xkLnYxLldhaXRpbmdSZXF1ZXN0EikKB3NpZ25lcnMYBCADKAsyGC5rZXlob2xkLnYxLlNpZ25lclN0YXR1cxIiCgZjb3VudHMYBSABKAsyEi5rZXlob2xkLnYxLkNvdW50cxINCgVsZWFzZRgGIAEoBBIlCgVjYWxscxgHIAMoCzIWLmtleWhvbGQudjEuQ2FsbENvdW50cxIRCgl1bmRlY2lkZWQYCCABKA0ibgoKU2hpbVN0YXR1cxIRCglkZXZlbG9wZXIYASABKAgSGgoSbGlnaHRuaW5nZF92ZXJzaW9uGAIgASgJEjEKC2Nvbm5lY3Rpb25zGAMgAygLMhwua2V5aG9sZC52MS5Db25uZWN0aW9uU3RhdHVzIkYKEENvbm5lY3Rpb25TdGF0dXMSDgoGbnVtYmVyGAEgASgNEgwKBGRiaWQYAiABKAQSFAoMY2FwYWJpbGl0aWVzGAMgASgEIlkKDldhaXRpbmdSZXF1ZXN0EgoKAmlkGAEgASgEEgwKBGNhbGwYAiABKAkSDAoEZGJpZBgDIAEoBBIOCgZhZ2VfbXMYBCABKAQSDwoHb2ZmZXJlZBgFIAEoCCLHAQoMU2lnbmVyU3RhdHVzEgwKBG5hbWUYASABKAkSEAoIc29mdHdhcmUYAiABKAkSJgoFc3RhdGUYAyABKA4yFy5rZXlob2xkLnYxLlNpZ25lclN0YXRlEhUKDXJvdW5kX3RyaXBfdXMYBCABKA0SEwoLYXR0YWNoZWRfbXMYBSABKAQSDgoGcG9saWN5GAYgASgJEhAKCGluYWN0aXZlGAcgAygJEhAKCHdlYWtlbmVkGAggAygJEg8KB3Byb2JsZW0YCSABKAkiYQoGQ291bnRzEg8KB3JlcGxpZWQYASABKAQSDwoHcmVmdXNlZBgCIAEoBBIRCgltYWxmb3JtZWQYAyABKAQSEwoLdW5hdmFpbGFibGUYBCABKAQSDQoFbG9jYWwYBSABKAQiXQoKQ2FsbENvdW50cxIMCgRjYWxsGAEgASgJEg0KBWFza2VkGAIgASgEEg0KBWFoZWFkGAMgASgEEg0KBWtub3duGAQgASgEEhQKDGFja25vd2xlZGdlZBgFIAEoBCpeCgtTaWduZXJTdGF0ZRIcChhTSUdORVJfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNTSUdORVJfU1RBVEVfQUNUSVZFEAESGAoUU0lHTkVSX1NUQVRFX1NUQU5EQlkQAjJHCgRIb3N0Ej8KBlN0YXR1cxIZLmtleWhvbGQudjEuU3RhdHVzUmVxdWVzdBoaLmtleWhvbGQudjEuU3RhdHVzUmVzcG9uc2ViBnByb3RvMw");
+  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiHQoNU3RhdHVzUmVxdWVzdBIMCgRub2RlGAEgASgJIkUKDlN0YXR1c1Jlc3BvbnNlEiUKBW5vZGVzGAEgAygLMhYua2V5aG9sZC52MS5Ob2RlU3RhdHVzEgwKBGJvb3QYAiABKAwiqwIKCk5vZGVTdGF0dXMSDAoEbmFtZRgBIAEoCRIkCgRzaGltGAIgASgLMhYua2V5aG9sZC52MS5TaGltU3RhdHVzEisKB3dhaXRpbmcYAyADKAsyGi5rZXlob2xkLnYxLldhaXRpbmdSZXF1ZXN0EikKB3NpZ25lcnMYBCADKAsyGC5rZXlob2xkLnYxLlNpZ25lclN0YXR1cxIiCgZjb3VudHMYBSABKAsyEi5rZXlob2xkLnYxLkNvdW50cxINCgVsZWFzZRgGIAEoBBIlCgVjYWxscxgHIAMoCzIWLmtleWhvbGQudjEuQ2FsbENvdW50cxIRCgl1bmRlY2lkZWQYCCABKA0SJAoEY29weRgJIAEoCzIWLmtleWhvbGQudjEuQ29weVN0YXR1cyItCgpDb3B5U3RhdHVzEg8KB3ZlcnNpb24YASABKAQSDgoGYWdlX21zGAIgASgEIm4KClNoaW1TdGF0dXMSEQoJZGV2ZWxvcGVyGAEgASgIEhoKEmxpZ2h0bmluZ2RfdmVyc2lvbhgCIAEoCRIxCgtjb25uZWN0aW9ucxgDIAMoCzIcLmtleWhvbGQudjEuQ29ubmVjdGlvblN0YXR1cyJGChBDb25uZWN0aW9uU3RhdHVzEg4KBm51bWJlchgBIAEoDRIMCgRkYmlkGAIgASgEEhQKDGNhcGFiaWxpdGllcxgDIAEoBCJZCg5XYWl0aW5nUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRjYWxsGAIgASgJEgwKBGRiaWQYAyABKAQSDgoGYWdlX21zGAQgASgEEg8KB29mZmVyZWQYBSABKAgixwEKDFNpZ25lclN0YXR1cxIMCgRuYW1lGAEgASgJEhAKCHNvZnR3YXJlGAIgASgJEiYKBXN0YXRlGAMgASgOMhcua2V5aG9sZC52MS5TaWduZXJTdGF0ZRIVCg1yb3VuZF90cmlwX3VzGAQgASgNEhMKC2F0dGFjaGVkX21zGAUgASgEEg4KBnBvbGljeRgGIAEoCRIQCghpbmFjdGl2ZRgHIAMoCRIQCgh3ZWFrZW5lZBgIIAMoCRIPCgdwcm9ibGVtGAkgASgJImEKBkNvdW50cxIPCgdyZXBsaWVkGAEgASgEEg8KB3JlZnVzZWQYAiABKAQSEQoJbWFsZm9ybWVkGAMgASgEEhMKC3VuYXZhaWxhYmxlGAQgASgEEg0KBWxvY2FsGAUgASgEIl0KCkNhbGxDb3VudHMSDAoEY2FsbBgBIAEoCRINCgVhc2tlZBgCIAEoBBINCgVhaGVhZBgDIAEoBBINCgVrbm93bhgEIAEoBBIUCgxhY2tub3dsZWRnZWQYBSABKAQqXgoLU2lnbmVyU3RhdGUSHAoYU0lHTkVSX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTU0lHTkVSX1NUQVRFX0FDVElWRRABEhgKFFNJR05FUl9TVEFURV9TVEFOREJZEAIyRwoESG9zdBI/CgZTdGF0dXMSGS5rZXlob2xkLnYxLlN0YXR1c1JlcXVlc3QaGi5rZXlob2xkLnYxLlN0YXR1c1Jlc3BvbnNlYgZwcm90bzM");
 
 /**
  * @generated from message keyhold.v1.StatusRequest
@@ -116,6 +116,13 @@ export type NodeStatus = Message<"keyhold.v1.NodeStatus"> & {
    * @generated from field: uint32 undecided = 8;
    */
   undecided: number;
+
+  /**
+   * The copy of the signer's state at this host; absent where it keeps none.
+   *
+   * @generated from field: keyhold.v1.CopyStatus copy = 9;
+   */
+  copy?: CopyStatus | undefined;
 };
 
 /**
@@ -124,6 +131,32 @@ export type NodeStatus = Message<"keyhold.v1.NodeStatus"> & {
  */
 export const NodeStatusSchema: GenMessage<NodeStatus> = /*@__PURE__*/
   messageDesc(file_keyhold_v1_host, 2);
+
+/**
+ * @generated from message keyhold.v1.CopyStatus
+ */
+export type CopyStatus = Message<"keyhold.v1.CopyStatus"> & {
+  /**
+   * The version of the state, 0 where there is no copy yet.
+   *
+   * @generated from field: uint64 version = 1;
+   */
+  version: bigint;
+
+  /**
+   * How long ago it came, in milliseconds.
+   *
+   * @generated from field: uint64 age_ms = 2;
+   */
+  ageMs: bigint;
+};
+
+/**
+ * Describes the message keyhold.v1.CopyStatus.
+ * Use `create(CopyStatusSchema)` to create a new message.
+ */
+export const CopyStatusSchema: GenMessage<CopyStatus> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_host, 3);
 
 /**
  * @generated from message keyhold.v1.ShimStatus
@@ -156,7 +189,7 @@ export type ShimStatus = Message<"keyhold.v1.ShimStatus"> & {
  * Use `create(ShimStatusSchema)` to create a new message.
  */
 export const ShimStatusSchema: GenMessage<ShimStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 3);
+  messageDesc(file_keyhold_v1_host, 4);
 
 /**
  * @generated from message keyhold.v1.ConnectionStatus
@@ -189,7 +222,7 @@ export type ConnectionStatus = Message<"keyhold.v1.ConnectionStatus"> & {
  * Use `create(ConnectionStatusSchema)` to create a new message.
  */
 export const ConnectionStatusSchema: GenMessage<ConnectionStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 4);
+  messageDesc(file_keyhold_v1_host, 5);
 
 /**
  * @generated from message keyhold.v1.WaitingRequest
@@ -236,7 +269,7 @@ export type WaitingRequest = Message<"keyhold.v1.WaitingRequest"> & {
  * Use `create(WaitingRequestSchema)` to create a new message.
  */
 export const WaitingRequestSchema: GenMessage<WaitingRequest> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 5);
+  messageDesc(file_keyhold_v1_host, 6);
 
 /**
  * @generated from message keyhold.v1.SignerStatus
@@ -309,7 +342,7 @@ export type SignerStatus = Message<"keyhold.v1.SignerStatus"> & {
  * Use `create(SignerStatusSchema)` to create a new message.
  */
 export const SignerStatusSchema: GenMessage<SignerStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 6);
+  messageDesc(file_keyhold_v1_host, 7);
 
 /**
  * Requests settled, by how.
@@ -358,7 +391,7 @@ export type Counts = Message<"keyhold.v1.Counts"> & {
  * Use `create(CountsSchema)` to create a new message.
  */
 export const CountsSchema: GenMessage<Counts> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 7);
+  messageDesc(file_keyhold_v1_host, 8);
 
 /**
  * Requests of one kind, by who answered.
@@ -407,7 +440,7 @@ export type CallCounts = Message<"keyhold.v1.CallCounts"> & {
  * Use `create(CallCountsSchema)` to create a new message.
  */
 export const CallCountsSchema: GenMessage<CallCounts> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 8);
+  messageDesc(file_keyhold_v1_host, 9);
 
 /**
  * @generated from enum keyhold.v1.SignerState

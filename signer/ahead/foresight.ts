@@ -1,0 +1,95 @@
+/**
+ * Answers to requests before they are asked. Each expected request goes through the signer's one entrance, as its client
+ * would have it: what the policy refuses is not given, what it allows counts as given, and its state moves on.
+ */
+
+import { sha256 } from '@noble/hashes/sha2.js';
+import type { Answer, AnswerAhead, ClientIdentity } from '../../proto/answer.ts';
+import type { Call, Request, RequestOf } from '../../proto/hsmd/calls.ts';
+import { callOf, decodeRequest } from '../../proto/hsmd/message.ts';
+import type { Secp } from '../crypto/secp.ts';
+import type { NodeKeys } from '../keys/node_keys.ts';
+import type { Policy } from '../policy/policy.ts';
+import { type ChannelState, highest, type Setup } from '../state/channel_state.ts';
+import { channelKey } from '../state/state.ts';
+import { fromHex } from '../../proto/bytes.ts';
+import { type Memory, type Prediction, predictions } from './predictions.ts';
+
+export interface ForesightParts {
+  readonly secp: Secp;
+  readonly policy: Policy;
+  readonly handle: (client: ClientIdentity, bytes: Uint8Array) => Promise<Answer>;
+}
+
+/** Setups that are remembered beside the policy's own state: a policy that keeps none has only these. */
+const mostSetups = 4096;
+/** Channels whose points go with the reply to init: more would make the start wait for them. */
+const mostAtStart = 64;
+
+export class Foresight {
+  readonly #parts: ForesightParts;
+  readonly #setups = new Map<string, Setup>();
+
+  constructor(parts: ForesightParts) {
+    this.#parts = parts;
+  }
+
+  /** The answers that go with the reply to a request. */
+  async after(
+    keys: NodeKeys,
+    client: ClientIdentity,
+    bytes: Uint8Array,
+    reply: Uint8Array,
+  ): Promise<readonly AnswerAhead[]> {
+    const call = callOf(bytes);
+    if (call === undefined || (call !== 'setupChannel' && predictions[call] === undefined)) return [];
+    const request = decodeRequest(bytes, this.#parts.secp);
+    if (request.call === 'setupChannel') this.#remember(client, bytes);
+    const expected = this.#predict(this.#memory(keys), client, request, reply);
+    const answers: AnswerAhead[] = [];
+    for (const { client: asker, request: next, stays } of expected) {
+      const answer = await this.#parts.handle(asker, next);
+      if (answer.kind !== 'reply') continue;
+      const { nodeId, dbid } = asker;
+      const isOther = dbid !== client.dbid || channelKey(nodeId, dbid) !== channelKey(client.nodeId, client.dbid);
+      const requestSha256 = sha256(next);
+      answers.push({ requestSha256, reply: answer.bytes, stays, ...(isOther && { client: { nodeId, dbid } }) });
+    }
+    return answers;
+  }
+
+  #predict(memory: Memory, client: ClientIdentity, { call, fields }: Request, reply: Uint8Array) {
+    // A request's fields go to the prediction of the same call; TypeScript cannot follow the pairing through the union.
+    const prediction = predictions[call] as Prediction<Call> | undefined;
+    return prediction?.(memory, client, fields as RequestOf<Call>, reply) ?? [];
+  }
+
+  #memory(keys: NodeKeys): Memory {
+    const { secp, policy } = this.#parts;
+    return {
+      secp,
+      keys,
+      setup: ({ nodeId, dbid }) => {
+        const key = channelKey(nodeId, dbid);
+        return this.#setups.get(key) ?? policy.channels?.().get(key)?.setup;
+      },
+      channels: () => [...(policy.channels?.().values() ?? [])].slice(-mostAtStart).map(remembered),
+    };
+  }
+
+  /** A copy: the request's fields are views of a larger message. */
+  #remember({ nodeId, dbid }: ClientIdentity, bytes: Uint8Array): void {
+    const request = decodeRequest(bytes.slice(), this.#parts.secp);
+    if (request.call !== 'setupChannel') return;
+    const key = channelKey(nodeId, dbid);
+    this.#setups.delete(key);
+    this.#setups.set(key, request.fields);
+    const [oldest] = this.#setups.keys();
+    if (this.#setups.size > mostSetups && oldest !== undefined) this.#setups.delete(oldest);
+  }
+}
+
+function remembered({ peer, dbid, sides }: ChannelState) {
+  const client = { nodeId: fromHex(peer), dbid, capabilities: 447n };
+  return { client, validated: highest(sides.local) };
+}

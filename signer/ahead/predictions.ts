@@ -1,0 +1,127 @@
+/**
+ * What lightningd asks next, call by call: requests whose exact bytes follow from one that was just answered, as it was
+ * seen to ask them. A wrong guess costs a few bytes on the link and nothing else; a secret that revokes is never guessed.
+ */
+
+import type { ClientIdentity } from '../../proto/answer.ts';
+import { spentOutput } from '../../proto/bitcoin/psbt_input.ts';
+import { utf8 } from '../../proto/bytes.ts';
+import { type Call, calls, lightningdCapabilities, type RequestOf } from '../../proto/hsmd/calls.ts';
+import { decodeMessage, encodeMessage } from '../../proto/hsmd/message.ts';
+import type { Secp } from '../crypto/secp.ts';
+import type { NodeKeys } from '../keys/node_keys.ts';
+import { channelOf } from '../lightning/channel.ts';
+import { htlcRequests } from '../lightning/htlc_tx.ts';
+import { commitmentKeys } from '../lightning/keys.ts';
+import { recogniseCommitment } from '../lightning/recognise.ts';
+import type { Setup } from '../state/channel_state.ts';
+
+/** A request that is expected. */
+export interface Expected {
+  readonly client: ClientIdentity;
+  readonly request: Uint8Array;
+  /** Whether it may come more than once, and after anything else; otherwise it comes next or not at all. */
+  readonly stays: boolean;
+}
+
+/** One channel as far as it is remembered. */
+export interface RememberedChannel {
+  readonly client: ClientIdentity;
+  /** Our highest commitment number that was validated; -1 before the first. */
+  readonly validated: bigint;
+}
+
+export interface Memory {
+  readonly secp: Secp;
+  readonly keys: NodeKeys;
+  /** How a client's channel was set up, where that is known. */
+  setup(client: ClientIdentity): Setup | undefined;
+  /** The channels that a start will ask about. */
+  channels(): readonly RememberedChannel[];
+}
+
+/** What follows a request of `client` that was answered with `reply`. */
+export type Prediction<C extends Call> = (
+  memory: Memory,
+  client: ClientIdentity,
+  request: RequestOf<C>,
+  reply: Uint8Array,
+) => readonly Expected[];
+
+export const lightningd: ClientIdentity = {
+  nodeId: new Uint8Array(33),
+  dbid: 0n,
+  capabilities: lightningdCapabilities,
+};
+
+/** channeld's capabilities. Who asks for a point makes no difference to it. */
+const ofChannel = 447n;
+
+/** The labels of the secrets that lightningd and its plugins derive at every start. */
+const labels = ['bolt12-invoice-base', 'node-alias-base', 'commando', 'scb secret', 'offer-blinded-path'] as const;
+
+function points(client: ClientIdentity, ...numbers: readonly bigint[]): readonly Expected[] {
+  return numbers
+    .filter((n) => n >= 0n)
+    .map((n) => ({ client, request: encodeMessage(calls.getPerCommitmentPoint.request, { n }), stays: true }));
+}
+
+/** A start asks for the current point and the next; the one after goes with the first commitment that comes. */
+function started(memory: Memory): readonly Expected[] {
+  const derived = labels.map((label) => ({
+    client: lightningd,
+    request: encodeMessage(calls.deriveSecret.request, { info: utf8(label) }),
+    stays: true,
+  }));
+  const ofChannels = memory
+    .channels()
+    .flatMap(({ client, validated }) => points(client, validated, validated + 1n, validated + 2n));
+  return [...derived, ...ofChannels];
+}
+
+/** channeld has every HTLC transaction of a commitment signed right behind the commitment, in order. */
+function htlcTransactions(
+  { secp, keys, setup }: Memory,
+  client: ClientIdentity,
+  { tx, htlcs, feerate, commitNum, remotePerCommit, remoteFundingKey }: RequestOf<'signRemoteCommitmentTx'>,
+): readonly Expected[] {
+  const known = htlcs.length > 0 ? setup(client) : undefined;
+  const [input] = tx.tx.inputs;
+  const spent = spentOutput(tx.psbt, 0);
+  if (known === undefined || input === undefined || spent === undefined) return [];
+  const { basepoints, funding: ours } = keys.channel(client.nodeId, client.dbid);
+  const channel = channelOf(known, basepoints);
+  const { txid, vout } = input;
+  const funding = { txid, vout, value: spent.amount, localPubkey: ours.point, remotePubkey: remoteFundingKey };
+  const id = { channel, funding, owner: 'remote', number: commitNum } as const;
+  const commitment = recogniseCommitment(
+    { ...id, keys: commitmentKeys(secp, channel, 'remote', remotePerCommit) },
+    { tx, htlcs, feerate },
+  );
+  if (!commitment.ok) return [];
+  return htlcRequests(commitment, remotePerCommit).map((request) => ({ client, request, stays: false }));
+}
+
+export const predictions: { readonly [C in Call]?: Prediction<C> } = {
+  init: started,
+
+  /** An opening asks for the basepoints, then, as another client, for the first point or the first two. */
+  newChannel(_memory, _lightningd, { peerId, dbid }) {
+    const opening = { nodeId: peerId, dbid, capabilities: ofChannel };
+    const request = encodeMessage(calls.getChannelBasepoints.request, { peerId, dbid });
+    return [{ client: lightningd, request, stays: true }, ...points(opening, 0n, 1n)];
+  },
+
+  /** A reestablished channel asks for two neighbours; one further, and the next commitment can be acknowledged. */
+  getPerCommitmentPoint: (_memory, client, { n }) => points(client, n - 1n, n + 1n),
+
+  signRemoteCommitmentTx: htlcTransactions,
+
+  /** The reply has the next point; with the one behind it the next commitment can be acknowledged. */
+  validateCommitmentTx: (_memory, client, { commitNum }) => points(client, commitNum + 2n),
+
+  checkOutpoint(_memory, client, outpoint, reply) {
+    if (!decodeMessage(calls.checkOutpoint.reply, reply).isBuried) return [];
+    return [{ client, request: encodeMessage(calls.lockOutpoint.request, outpoint), stays: false }];
+  },
+};

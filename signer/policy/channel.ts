@@ -1,0 +1,181 @@
+/** A channel's life outside its commitments: announced, set up, spliced, locked, forgotten. */
+
+import { fromHex, toHex } from '../../proto/bytes.ts';
+import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
+import { channelType } from '../lightning/channel.ts';
+import { type ChannelState, freshChannel, highest } from '../state/channel_state.ts';
+import { paysWallet, withWalletIndex } from './our_scripts.ts';
+import type { Changes, Checks, Scope } from './scope.ts';
+import { copyOf, type Described, describedBy, inconsistency, keepFundings, type Opening, openingOf } from './setup.ts';
+import { isValidated } from './wallet_outputs.ts';
+
+/** Openings that came to nothing are forgotten from the oldest; a peer may begin as many as it likes. */
+const mostBegun = 32;
+/** An opening may be replaced while it waits; each takes part in every commitment that is checked. */
+const mostFundings = 32;
+
+/** Whether the channel never got as far as our signature. */
+function isBegun({ sides: { remote } }: ChannelState): boolean {
+  return highest(remote) < 0n;
+}
+
+/** Whether another channel may be opened, with this number. */
+function checkOpen({ state, settings, broken }: Scope, dbid: bigint): void {
+  const { forgottenDbid } = state.node;
+  if (dbid <= forgottenDbid) broken('policy-channel-original-channel-id-reuse', { dbid, forgotten: forgottenDbid });
+  const open = [...state.channels.values()].filter((channel) => !isBegun(channel)).length;
+  if (open >= settings.maxChannels) broken('policy-channel-max-channels', { open, most: settings.maxChannels });
+}
+
+function announced(scope: Scope, peer: Uint8Array, dbid: bigint): Changes {
+  const begun = [...scope.state.channels.values()].filter(isBegun);
+  const channel = freshChannel(toHex(peer), dbid);
+  const oldest = begun.reduce((least, each) => (each.dbid < least.dbid ? each : least), begun[0] ?? channel);
+  if (begun.length < mostBegun) return { channel };
+  return { channel, forget: { peer: fromHex(oldest.peer), dbid: oldest.dbid } };
+}
+
+/** What one setup by itself must keep to. */
+function checkTerms({ settings, broken }: Scope, setup: RequestOf<'setupChannel'>): void {
+  const { staticRemotekey, anchorOutputs } = channelType(setup.channelType);
+  const { minDelayBlocks: least, maxDelayBlocks: most } = settings;
+  const isOutside = (delay: number) => delay < least || delay > most;
+  if (!staticRemotekey || anchorOutputs)
+    broken('policy-channel-safe-type', { staticRemotekey: `${staticRemotekey}`, oldAnchors: `${anchorOutputs}` });
+  if (isOutside(setup.remoteToSelfDelay))
+    broken('policy-channel-contest-delay-range-holder', { delay: setup.remoteToSelfDelay, least, most });
+  if (isOutside(setup.localToSelfDelay))
+    broken('policy-channel-contest-delay-range-counterparty', { delay: setup.localToSelfDelay, least, most });
+  if (setup.channelValue > settings.maxChannelSat)
+    broken('policy-funding-max', { value: setup.channelValue, most: settings.maxChannelSat });
+}
+
+/** Where our part goes at a close: asked about now if it is not to us, as it will not be asked then. */
+async function checkDestination(scope: Scope, setup: RequestOf<'setupChannel'>): Promise<void> {
+  const { localShutdownScript: script, localShutdownWalletIndex: index, channelValue: amountSat } = setup;
+  const isSafe =
+    script.length === 0 ||
+    paysWallet(scope, script, index) ||
+    scope.settings.allowedScripts.has(toHex(script)) ||
+    (await scope.approved({ kind: 'closeTo', script: toHex(script), amountSat }));
+  if (!isSafe) scope.broken('policy-mutual-destination-allowlisted', { walletIndex: index ?? 'none' });
+}
+
+/** What we give the peer at the opening. */
+async function checkPush(scope: Scope, peer: string, { funding, ours }: Described, pushMsat: bigint): Promise<void> {
+  if (ours !== undefined && ours < 0n)
+    scope.broken('policy-onchain-no-channel-push', { value: funding.value, pushed: funding.value - ours });
+  if (funding.pushed === 0n || scope.settings.allowedNodes.has(peer)) return;
+  if (!(await scope.approved({ kind: 'push', peer, amountMsat: pushMsat })))
+    scope.broken('policy-onchain-no-channel-push', { pushed: funding.pushed });
+}
+
+/** Why a channel that was set up may not get this funding too; undefined where it may. */
+function objection(channel: ChannelState, opening: Opening): string | undefined {
+  const number = [channel.sides.local, channel.sides.remote].reduce((most, side) => {
+    const each = highest(side);
+    return each > most ? each : most;
+  }, -1n);
+  if (opening === 'single') return 'a second funding';
+  if (opening === 'dual' && number > 0n) return 'another opening of a channel in use';
+  return channel.fundings.length < mostFundings ? undefined : 'too many fundings';
+}
+
+/** A setup after the first: a splice, an opening replaced, or the same again. */
+function setUpAgain(
+  scope: Scope,
+  channel: ChannelState,
+  setup: RequestOf<'setupChannel'>,
+  { funding }: Described,
+  opening: Opening,
+): Changes {
+  const differs = channel.setup && inconsistency(channel.setup, setup);
+  if (differs !== undefined) scope.broken('policy-channel-setup-consistent', { differs });
+  const same = channel.fundings.find(({ outpoint }) => outpoint === funding.outpoint);
+  if (same !== undefined) {
+    if (same.value !== funding.value || same.ourShift !== funding.ourShift)
+      scope.broken('policy-channel-setup-consistent', { differs: 'value or shares of a funding' });
+    return {};
+  }
+  // One that was negotiated but never signed for is replaced.
+  const kept = opening === 'splice' ? keepFundings(channel, ({ live }) => live) : channel;
+  const refused = objection(kept, opening);
+  if (refused !== undefined) scope.broken('policy-channel-setup-consistent', { differs: refused });
+  return { channel: { ...kept, fundings: [...kept.fundings, funding] } };
+}
+
+async function setupChannel(scope: Scope, setup: RequestOf<'setupChannel'>): Promise<{ readonly changes?: Changes }> {
+  const { client } = scope.context;
+  const known = scope.state.channel(client.nodeId, client.dbid);
+  if (known === undefined) checkOpen(scope, client.dbid);
+  const channel = known ?? freshChannel(toHex(client.nodeId), client.dbid);
+  checkTerms(scope, setup);
+  const opening = openingOf(client.capabilities);
+  const described = describedBy(opening, setup, channel);
+  if (described === undefined) {
+    scope.broken('policy-channel-setup-consistent', { differs: 'a splice of a channel without funding' });
+    return {};
+  }
+  if (channel.setup !== undefined) return { changes: setUpAgain(scope, channel, setup, described, opening) };
+  await checkDestination(scope, setup);
+  await checkPush(scope, channel.peer, described, setup.pushValue);
+  const ourInitial = described.ours ?? 0n;
+  const node = withWalletIndex(scope.state.node, setup.localShutdownWalletIndex ?? 0);
+  const opened = { ...channel, setup: copyOf(setup), ourInitial, fundings: [described.funding] };
+  return { changes: { channel: opened, ...(node !== scope.state.node && { node }) } };
+}
+
+type ChannelCall = Extract<
+  Call,
+  | 'newChannel'
+  | 'setupChannel'
+  | 'forgetChannel'
+  | 'checkOutpoint'
+  | 'lockOutpoint'
+  | 'getChannelBasepoints'
+  | 'checkFutureSecret'
+  | 'getOutputScriptpubkey'
+>;
+
+/** Public keys, and whether a secret is ours, which nobody could guess. */
+const nothing = () => ({});
+
+export const channelChecks: Checks<ChannelCall> = {
+  getChannelBasepoints: nothing,
+  checkFutureSecret: nothing,
+  getOutputScriptpubkey: nothing,
+  setupChannel,
+
+  newChannel(scope, { peerId, dbid }) {
+    if (scope.state.channel(peerId, dbid) !== undefined) return {};
+    checkOpen(scope, dbid);
+    return { changes: announced(scope, peerId, dbid) };
+  },
+
+  /** A number that was never used cannot be used up. */
+  forgetChannel({ state }, { peerId: peer, dbid }) {
+    const { node } = state;
+    if (state.channel(peer, dbid) === undefined) return {};
+    const forgottenDbid = dbid > node.forgottenDbid ? dbid : node.forgottenDbid;
+    return { changes: { node: { ...node, forgottenDbid }, forget: { peer, dbid } } };
+  },
+
+  /** Without a proof of the chain the answer is lightning_hsmd's: yes. */
+  checkOutpoint: nothing,
+
+  /** From here on only this funding counts, so we must be able to spend it. */
+  lockOutpoint(scope, { fundingTxid: txid, fundingTxout: vout }) {
+    const { client } = scope.context;
+    const channel = scope.state.channel(client.nodeId, client.dbid);
+    const outpoint = `${toHex(txid)}:${vout}`;
+    const locked = channel?.fundings.find((funding) => funding.outpoint === outpoint);
+    if (channel === undefined || locked === undefined || !locked.live || !isValidated(channel, locked)) {
+      scope.broken('policy-chain-outpoint-buried', {
+        differs: locked === undefined ? 'it is no funding' : 'it has no commitment of ours, or was never signed for',
+      });
+      return {};
+    }
+    if (channel.fundings.length === 1) return {};
+    return { changes: { channel: keepFundings(channel, (funding) => funding === locked) } };
+  },
+};

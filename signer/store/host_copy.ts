@@ -1,0 +1,188 @@
+/**
+ * The signer's state and the copy that its host keeps, together: at each attach the two are compared, and nothing is
+ * signed with a state that is not the newest the host can prove; commits go to the copy as they are made. A state is
+ * begun from nothing only where there is no copy, or where the owner says so.
+ */
+
+import type { Clock } from '../../proto/clock.ts';
+import type { HeldState, Promote, Welcome } from '../../proto/gen/keyhold/v1/signer_link_pb.ts';
+import type { SendToHost } from '../../proto/link.ts';
+import { errorText, type Log } from '../../proto/log.ts';
+import type { Companion, LinkMessage } from '../companion.ts';
+import type { Entropy } from '../crypto/secp.ts';
+import type { NodeKeys } from '../keys/node_keys.ts';
+import { CopyUpload } from './copy_upload.ts';
+import { headFromWire } from './copy_wire.ts';
+import { compareHeads } from './rollback.ts';
+import { Seal } from './seal.ts';
+import { emptySnapshot, type Head, type Store, StoreError, type WhenMissing } from './store.ts';
+
+export interface HostCopyOptions {
+  readonly clock: Clock;
+  readonly entropy: Entropy;
+  readonly log: Log;
+  /** The owner's word that a missing state may be begun anew, whatever the host has. */
+  readonly newState: boolean;
+}
+
+interface Opened {
+  readonly store: Store;
+  readonly seal: Seal;
+  readonly upload: CopyUpload;
+}
+
+interface Link {
+  readonly send: SendToHost;
+  /** What the host holds; undefined where it keeps no copies. */
+  readonly held: HeldState | undefined;
+  readonly active: boolean;
+}
+
+export class HostCopy implements Companion, AsyncDisposable {
+  readonly #options: HostCopyOptions;
+  #link: Link | undefined;
+  #opening: Promise<Store> | undefined;
+  #opened: Opened | undefined;
+  /** The newest head of ours that any host showed. */
+  #seen: Head | undefined;
+  #problem: string | undefined;
+
+  constructor(options: HostCopyOptions) {
+    this.#options = options;
+  }
+
+  /** Why nothing may be signed with the local state; undefined where it may. */
+  get problem(): string | undefined {
+    return this.#problem;
+  }
+
+  /**
+   * Opens the state that belongs to these keys; the store returned also keeps the copy up. `open` opens the place where
+   * it is kept. @throws StoreError, also where the state must not be used
+   */
+  async open(keys: NodeKeys, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {
+    this.#opening ??= this.#open(new Seal(keys.state, this.#options.entropy), open);
+    try {
+      const store = await this.#opening;
+      if (this.#problem !== undefined) throw new StoreError(this.#problem);
+      return store;
+    } finally {
+      if (this.#opened === undefined) this.#opening = undefined;
+    }
+  }
+
+  attached({ state, active }: Welcome, send: SendToHost): void {
+    this.#link = { send, held: state, active };
+    if (state === undefined) this.#options.log('warn', 'this host keeps no copy of the signer’s state');
+    this.#compare();
+  }
+
+  promoted({ state }: Promote): void {
+    if (this.#link === undefined) return;
+    this.#link = { ...this.#link, held: state, active: true };
+    this.#compare();
+  }
+
+  receive(message: LinkMessage): void {
+    if (message.case === 'stateStored') this.#opened?.upload.stored(message.value);
+    else if (message.case === 'stateListing') this.#opened?.upload.listed(message.value);
+  }
+
+  detached(): void {
+    this.#link = undefined;
+    this.#opened?.upload.end();
+  }
+
+  async #open(seal: Seal, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {
+    const inner = await this.#openInner(seal, open);
+    const upload = new CopyUpload({ store: inner, seal, clock: this.#options.clock, log: this.#options.log });
+    this.#opened = { store: inner, seal, upload };
+    this.#compare();
+    return this.#followed(inner, upload);
+  }
+
+  async #openInner(seal: Seal, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {
+    const held = this.#link?.held;
+    // Only a host that keeps copies and has none of this node vouches that there is nothing to lose.
+    if (held !== undefined && held.head === undefined) return open('create');
+    try {
+      return await open('fail');
+    } catch (error: unknown) {
+      if (!(error instanceof StoreError)) throw error;
+      if (!this.#options.newState)
+        throw new StoreError(`${error.message}. For a node that has no channels: --new-state`, { cause: error });
+      const head = this.#headOf(held, seal);
+      // Version numbers go on from the copy's, so that the new state is newer than the one given up.
+      return open(head === undefined ? 'create' : { recovered: { ...emptySnapshot, head } });
+    }
+  }
+
+  /** The head of the host's copy; undefined where there is none, or none of ours. */
+  #headOf(held: HeldState | undefined, seal: Seal): Head | undefined {
+    if (held?.head === undefined) return undefined;
+    try {
+      return seal.openHead(headFromWire(held.head)).head;
+    } catch (error: unknown) {
+      this.#options.log('error', 'what the host has for a copy of the state is none', { problem: errorText(error) });
+      return undefined;
+    }
+  }
+
+  /** Is the local state the newest there is? If so the host's copy is brought up, by the signer that is active. */
+  #compare(): void {
+    // Once found unfit a state stays so: only a recovery, with the signer stopped, mends it.
+    if (this.#opened === undefined || this.#link === undefined || this.#problem !== undefined) return;
+    const { store: local, seal, upload } = this.#opened;
+    const { held, send, active } = this.#link;
+    const { log } = this.#options;
+    upload.end();
+    const copy = this.#headOf(held, seal);
+    if (copy !== undefined && copy.version > (this.#seen?.version ?? -1n)) this.#seen = copy;
+    const verdict = compareHeads({ local, copy, seen: this.#seen });
+    const { version } = local.head;
+    if (verdict.kind === 'local behind' || verdict.kind === 'forked') {
+      log('error', verdict.problem);
+      this.#problem = verdict.problem;
+      return;
+    }
+    if (verdict.kind === 'host behind' && !verdict.proven)
+      log('warn', 'the host’s copy is so old that nobody can tell whether it was ever this state', { version });
+    log('info', 'state and copy', { version, copy: copy?.version ?? 0n, verdict: verdict.kind });
+    if (held !== undefined && active) upload.begin(send, verdict.kind === 'same' ? 'same' : 'behind');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#opening?.catch(() => undefined);
+    this.#opened?.upload.end();
+    await this.#opened?.store[Symbol.asyncDispose]();
+  }
+
+  /** The store as the policy gets it. */
+  #followed(inner: Store, upload: CopyUpload): Store {
+    const problem = () => this.#problem;
+    return {
+      get entries() {
+        return inner.entries;
+      },
+      get versions() {
+        return inner.versions;
+      },
+      get head() {
+        return inner.head;
+      },
+      hashAt: (version) => inner.hashAt(version),
+      commit(changes) {
+        const unfit = problem();
+        if (unfit !== undefined) return Promise.reject(new StoreError(unfit));
+        const durable = inner.commit(changes);
+        if (changes.length > 0)
+          durable.then(
+            (head) => upload.committed(changes, head),
+            () => {}, // whoever committed is told
+          );
+        return durable;
+      },
+      [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),
+    };
+  }
+}
