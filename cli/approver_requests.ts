@@ -3,7 +3,7 @@
 import { fromHex } from '../proto/bytes.ts';
 import { addressOfScript } from '../signer/bitcoin/address_text.ts';
 import type { Network } from '../signer/chain/networks.ts';
-import type { Asked, Desk, Leave, Refused, Terms } from '../signer/policy/desk.ts';
+import type { Asked, Desk, NumberedLeave, Refused, Terms } from '../signer/policy/desk.ts';
 import { isWishKind, type Wish, wishKinds, wishOf } from '../signer/policy/wish.ts';
 import { OwnerRequestError } from './approver_socket.ts';
 
@@ -145,7 +145,7 @@ function askedJson(owned: Owned, { id, purpose, first, last, times }: Asked): As
   return { id, ...wishJson(owned, wishOf(purpose)), ...payment, rule, times, first: timeOf(first), last: timeOf(last) };
 }
 
-function leaveJson(owned: Owned, { id, wish, usesLeft, expires }: Leave): LeaveJson {
+function leaveJson(owned: Owned, { id, wish, usesLeft, expires }: NumberedLeave): LeaveJson {
   return { id, ...wishJson(owned, wish), uses_left: usesLeft, until: timeOf(expires) };
 }
 

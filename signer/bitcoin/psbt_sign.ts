@@ -23,11 +23,11 @@ import { concat, equalBytes } from '../../proto/bytes.ts';
 import type { Utxo } from '../../proto/hsmd/fields.ts';
 import { Secret } from '../../proto/secret.ts';
 import { BadRequest } from '../context.ts';
+import { hash160 } from '../crypto/hash.ts';
 import type { Secp } from '../crypto/secp.ts';
 import type { KeyPair } from '../keys/channel_keys.ts';
 import {
   derSignature,
-  hash160,
   isP2shOf,
   isP2tr,
   isP2wpkh,

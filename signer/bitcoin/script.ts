@@ -3,11 +3,9 @@
  * them.
  */
 
-import { ripemd160 } from '@noble/hashes/legacy.js';
-import { sha256 } from '@noble/hashes/sha2.js';
 import { concat, equalBytes } from '../../proto/bytes.ts';
 import { BadRequest } from '../context.ts';
-import { taggedHash } from '../crypto/hash.ts';
+import { hash160, sha256, taggedHash } from '../crypto/hash.ts';
 
 const op = {
   zero: 0x00,
@@ -22,10 +20,6 @@ const op = {
   checkmultisig: 0xae,
   checksequenceverify: 0xb2,
 } as const;
-
-export function hash160(bytes: Uint8Array): Uint8Array {
-  return ripemd160(sha256(bytes));
-}
 
 /** A push of 1 to 75 bytes. */
 function push(bytes: Uint8Array): Uint8Array {

@@ -3,11 +3,11 @@
  * wally_tx_get_input_signature_hash has it. A hash is 32 bytes, an amount is in satoshi.
  */
 
-import { sha256 } from '@noble/hashes/sha2.js';
 import { LeWriter } from '../../proto/bitcoin/stream.ts';
 import { maxMoney, type Transaction, type TxInput, type TxOutput, writeOutput } from '../../proto/bitcoin/tx.ts';
 import { BadRequest } from '../context.ts';
-import { sha256d, taggedHash } from '../crypto/hash.ts';
+import { sha256, sha256d, taggedHash } from '../crypto/hash.ts';
+
 import { isP2tr } from './script.ts';
 
 export const sighash = { default: 0x00, all: 0x01, none: 0x02, single: 0x03, anyoneCanPay: 0x80 } as const;

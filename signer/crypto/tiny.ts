@@ -4,11 +4,11 @@
  * of secrets by `scalar.ts`.
  */
 
-import { sha256 } from '@noble/hashes/sha2.js';
 import * as curve from 'tiny-secp256k1';
 import { Secret } from '../../proto/secret.ts';
 import { blindScalar } from './blinding.ts';
 import { compressed, secretKey } from './checks.ts';
+import { sha256 } from './hash.ts';
 import { isScalar, multiplyScalars } from './scalar.ts';
 import type { Entropy, Secp } from './secp.ts';
 

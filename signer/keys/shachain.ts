@@ -4,8 +4,8 @@
  * last index is kept, and the next one starts where the two part.
  */
 
-import { sha256 } from '@noble/hashes/sha2.js';
 import { Secret } from '../../proto/secret.ts';
+import { sha256 } from '../crypto/hash.ts';
 
 const bits = 48;
 /** Commitment numbers reach from 0 to this, less one. */

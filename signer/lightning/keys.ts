@@ -48,12 +48,21 @@ export function deriveCommitmentKeys(
   point: Uint8Array,
 ): CommitmentKeys {
   const revocation = revocationPubkey(secp, other.revocation, point);
+  // Most commitments have no HTLC, and each key costs a point multiplication.
+  let ownerHtlc: Uint8Array | undefined;
+  let otherHtlc: Uint8Array | undefined;
   return {
     revocation,
     revocationHash: hash160(revocation),
     ownerDelayed: derivedPubkey(secp, owner.delayedPayment, point),
-    ownerHtlc: derivedPubkey(secp, owner.htlc, point),
-    otherHtlc: derivedPubkey(secp, other.htlc, point),
+    get ownerHtlc() {
+      ownerHtlc ??= derivedPubkey(secp, owner.htlc, point);
+      return ownerHtlc;
+    },
+    get otherHtlc() {
+      otherHtlc ??= derivedPubkey(secp, other.htlc, point);
+      return otherHtlc;
+    },
     otherPayment: other.payment,
   };
 }

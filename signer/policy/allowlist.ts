@@ -8,8 +8,9 @@ import { sha256, sha512 } from '@noble/hashes/sha2.js';
 import { createBase58check } from '@scure/base';
 import { concat, fromHex, toHex } from '../../proto/bytes.ts';
 import { AddressError, scriptOfAddress } from '../approvals/address.ts';
-import { hash160, p2pkh, p2sh, p2tr, p2wpkh, tapTweak } from '../bitcoin/script.ts';
+import { p2pkh, p2sh, p2tr, p2wpkh, tapTweak } from '../bitcoin/script.ts';
 import type { Network } from '../chain/networks.ts';
+import { hash160 } from '../crypto/hash.ts';
 import type { Secp } from '../crypto/secp.ts';
 import { PolicyFileError } from './policy_file_error.ts';
 

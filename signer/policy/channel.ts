@@ -4,6 +4,7 @@ import { fromHex, toHex } from '../../proto/bytes.ts';
 import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import { channelType } from '../lightning/channel.ts';
 import { type ChannelState, freshChannel, highest } from '../state/channel_state.ts';
+import { channelNames } from './channel_names.ts';
 import { paysWallet, withWalletIndex } from './our_scripts.ts';
 import type { Changes, Checks, Scope } from './scope.ts';
 import { copyOf, type Described, describedBy, inconsistency, keepFundings, type Opening, openingOf } from './setup.ts';
@@ -53,11 +54,13 @@ function checkTerms({ settings, broken }: Scope, setup: RequestOf<'setupChannel'
 /** Where our part goes at a close: asked about now if it is not to us, as it will not be asked then. */
 async function checkDestination(scope: Scope, setup: RequestOf<'setupChannel'>): Promise<void> {
   const { localShutdownScript: script, localShutdownWalletIndex: index, channelValue: amountSat } = setup;
+  const { client, keys } = scope.context;
+  const names = channelNames(toHex(client.nodeId), setup, keys.channel(client.nodeId, client.dbid));
   const isSafe =
     script.length === 0 ||
     paysWallet(scope, script, index) ||
     scope.settings.allowedScripts.has(toHex(script)) ||
-    (await scope.approved({ kind: 'closeTo', script: toHex(script), amountSat }));
+    (await scope.approved({ kind: 'closeTo', script: toHex(script), amountSat, channel: names }));
   if (!isSafe) scope.broken('policy-mutual-destination-allowlisted', { walletIndex: index ?? 'none' });
 }
 

@@ -11,6 +11,7 @@ import { type MutualClose, recogniseClose } from '../lightning/closing.ts';
 import { obscuringFactor } from '../lightning/keys.ts';
 import type { ChannelState, FundingState, Setup } from '../state/channel_state.ts';
 import { ourBalance } from '../state/settlement.ts';
+import { channelNames } from './channel_names.ts';
 import { channelFor, outpointOf } from './commitment.ts';
 import { findCommitment, setUp } from './commitments.ts';
 import { mostFee, signedWeight } from './fees.ts';
@@ -56,7 +57,9 @@ async function ourOutput(scope: Scope, { tx }: CloseRequest, channel: Open, due:
   if (due <= scope.settings.maxDustSat + mostFee(scope.settings, signedWeight(tx.tx, []))) return undefined;
   const other = likeliest(outputs, channel, due);
   if (other === undefined) return undefined;
-  const purpose = { kind: 'closeTo', script: toHex(other.script), amountSat: other.amount } as const;
+  const { client, keys } = scope.context;
+  const names = channelNames(channel.peer, channel.setup, keys.channel(client.nodeId, client.dbid));
+  const purpose = { kind: 'closeTo', script: toHex(other.script), amountSat: other.amount, channel: names } as const;
   if (!(await scope.approved(purpose)))
     scope.broken('policy-mutual-destination-allowlisted', { amount: other.amount, due });
   return outputs.indexOf(other);

@@ -5,13 +5,14 @@
  * only refuse more.
  */
 
-import type { Approver, Purpose } from './purpose.ts';
-import { covers, occasionOf, type Wish, wishOf } from './wish.ts';
+import { type Leave, useOf } from './leave.ts';
+import type { Approver, Consent, Outgoing, Purpose } from './purpose.ts';
+import { type Wish, wishOf } from './wish.ts';
 
 /** Times are Unix seconds. */
 export interface Asked {
   readonly id: number;
-  readonly purpose: Purpose;
+  readonly purpose: Outgoing;
   readonly first: number;
   readonly last: number;
   readonly times: number;
@@ -27,21 +28,14 @@ export interface Refused {
   readonly times: number;
 }
 
-export interface Leave {
+/** A leave with the number that the owner knows it by. */
+export interface NumberedLeave extends Leave<Wish> {
   readonly id: number;
-  readonly wish: Wish;
-  readonly usesLeft: number;
-  readonly expires: number;
 }
 
 export interface Terms {
   readonly uses: number;
   readonly expires: number;
-}
-
-interface Kept extends Leave {
-  /** What it was used for: the same again is no other use. */
-  readonly occasions: ReadonlySet<string>;
 }
 
 const mostAsked = 100;
@@ -51,14 +45,17 @@ export class Desk implements Approver {
   readonly name = 'the owner';
   readonly #asked = new Map<string, Asked>();
   readonly #refused = new Map<string, Refused>();
-  readonly #leaves = new Map<number, Kept>();
+  readonly #leaves = new Map<number, NumberedLeave>();
   readonly #watchers = new Set<(asked: Asked) => void>();
   #lastId = 0;
 
-  approve(purpose: Purpose, now: number): Promise<boolean> {
-    const allowed = this.#use(purpose, now);
-    if (!allowed) this.#ask(purpose, now);
-    return Promise.resolve(allowed);
+  approve(purpose: Purpose, now: number): Promise<Consent> {
+    // By an invoice of ours nothing leaves: nobody is bothered with it.
+    if (purpose.kind === 'issue') return Promise.resolve(false);
+    const use = useOf([...this.#leaves.values()], purpose, now);
+    for (const leave of use?.changed.values() ?? []) this.#leaves.set(leave.id, leave);
+    if (use === undefined) this.#ask(purpose, now);
+    return Promise.resolve(use?.consent ?? false);
   }
 
   /** What waits for the owner's word, the latest last. */
@@ -71,21 +68,21 @@ export class Desk implements Approver {
   }
 
   /** What is allowed and not used up. */
-  leaves(now: number): readonly Leave[] {
+  leaves(now: number): readonly NumberedLeave[] {
     for (const [id, { usesLeft, expires, occasions }] of this.#leaves)
-      if (expires <= now || (usesLeft < 1 && occasions.size === 0)) this.#leaves.delete(id);
-    return [...this.#leaves.values()].map(({ id, wish, usesLeft, expires }) => ({ id, wish, usesLeft, expires }));
+      if (expires <= now || (usesLeft < 1 && occasions.length === 0)) this.#leaves.delete(id);
+    return [...this.#leaves.values()];
   }
 
   /** Allows something, asked or not. */
-  allow(wish: Wish, { uses, expires }: Terms): Leave {
-    const kept = { id: ++this.#lastId, wish, usesLeft: uses, expires, occasions: new Set<string>() };
-    this.#leaves.set(kept.id, kept);
-    return kept;
+  allow(wish: Wish, { uses, expires }: Terms): NumberedLeave {
+    const leave = { id: ++this.#lastId, wish, usesLeft: uses, expires, occasions: [] };
+    this.#leaves.set(leave.id, leave);
+    return leave;
   }
 
   /** Allows what was asked under this id; undefined where nothing was. */
-  allowAsked(id: number, terms: Terms): Leave | undefined {
+  allowAsked(id: number, terms: Terms): NumberedLeave | undefined {
     const asked = this.asked.find((each) => each.id === id);
     if (asked === undefined) return undefined;
     this.#asked.delete(keyOf(wishOf(asked.purpose)));
@@ -112,19 +109,7 @@ export class Desk implements Approver {
     return { [Symbol.dispose]: () => this.#watchers.delete(watcher) };
   }
 
-  #use(purpose: Purpose, now: number): boolean {
-    const occasion = occasionOf(purpose);
-    const fitting = [...this.#leaves.values()].filter(({ wish, expires }) => expires > now && covers(wish, purpose));
-    if (occasion !== undefined && fitting.some(({ occasions }) => occasions.has(occasion))) return true;
-    const unused = fitting.find(({ usesLeft }) => usesLeft > 0);
-    if (unused === undefined) return false;
-    const occasions = new Set(unused.occasions);
-    if (occasion !== undefined) occasions.add(occasion);
-    this.#leaves.set(unused.id, { ...unused, usesLeft: unused.usesLeft - 1, occasions });
-    return true;
-  }
-
-  #ask(purpose: Purpose, now: number): void {
+  #ask(purpose: Outgoing, now: number): void {
     const key = keyOf(wishOf(purpose));
     const before = this.#asked.get(key);
     const asked = {

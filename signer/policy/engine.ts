@@ -15,7 +15,7 @@ import type { ChannelState } from '../state/channel_state.ts';
 import { SignerState } from '../state/state.ts';
 import type { Store } from '../store/store.ts';
 import { checks } from './checks.ts';
-import type { Approver, Purpose } from './purpose.ts';
+import type { Approver, Consent, Purpose } from './purpose.ts';
 import type { Check, Scope, Verdict } from './scope.ts';
 import { takeBroken } from './scope.ts';
 import type { Settings } from './settings.ts';
@@ -56,7 +56,7 @@ export class PolicyEngine {
   }
 
   async #judge(context: Context, request: Request): Promise<Verdict<Call>> {
-    const answers = new Map<string, boolean>();
+    const answers = new Map<string, Consent>();
     // A request's fields go to the check of the same call; TypeScript cannot follow the pairing through the union.
     const check = checks[request.call] as Check<Call> | undefined;
     if (check === undefined) return {};
@@ -67,7 +67,7 @@ export class PolicyEngine {
     }
   }
 
-  #scope(context: Context, call: Call, answers: Map<string, boolean>): Scope {
+  #scope(context: Context, call: Call, answers: Map<string, Consent>): Scope {
     const { settings, approver, clock, log, network, height } = this.#parts;
     const now = Math.floor(clock.now() / 1000);
     const { dbid } = context.client;

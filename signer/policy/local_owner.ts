@@ -13,6 +13,7 @@ export function localOwner({ paymentsMsatPerDay, onchainSatPerDay }: Settings): 
     push: true,
     spliceOut: onchain,
     closeTo: true,
+    issue: true,
   };
   return { name: 'whoever calls lightningd', approve: ({ kind }) => Promise.resolve(yes[kind]) };
 }

@@ -28,7 +28,7 @@ function signedText(scope: Scope, { msg }: { readonly msg: Uint8Array }): Record
 }
 
 /** An invoice's beginning sets it apart from all else that the node key signs; the rest is read for its owner's sake. */
-function invoice(scope: Scope, { hrp, u5bytes }: RequestOf<'signInvoice'>): Record<string, never> {
+async function invoice(scope: Scope, { hrp, u5bytes }: RequestOf<'signInvoice'>): Promise<Record<string, never>> {
   const text = String.fromCharCode(...hrp);
   const prefix = `ln${scope.network.invoicePrefix}`;
   const rest = text.slice(prefix.length);
@@ -37,7 +37,9 @@ function invoice(scope: Scope, { hrp, u5bytes }: RequestOf<'signInvoice'>): Reco
     return {};
   }
   try {
-    readBolt11(text, [...u5bytes]);
+    const content = readBolt11(text, [...u5bytes]);
+    if (!(await scope.approved({ kind: 'issue', content })))
+      scope.broken('policy-invoice-signed-request', { amount: content.amountMsat ?? 'any' });
   } catch (error: unknown) {
     if (!(error instanceof InvoiceError)) throw error;
     scope.broken('policy-invoice-signed-request', { invoice: error.message });

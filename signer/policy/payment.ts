@@ -44,9 +44,12 @@ export async function allowPayment(
   purpose: PayPurpose,
   expires: number,
 ): Promise<NodeState | undefined> {
-  const allowed = automatic(scope, node, purpose) ?? ((await scope.approved(purpose)) ? node : undefined);
-  const { hash, amountMsat, feeBudgetMsat } = purpose;
-  return allowed && withApproval(allowed, { kind: 'payment', hash, amountMsat, feeBudgetMsat, expires, usesLeft: 1 });
+  const within = automatic(scope, node, purpose);
+  const consent = within !== undefined || (await scope.approved(purpose));
+  if (consent === false) return undefined;
+  const { amountMsat, feeBudgetMsat } = consent === true ? purpose : consent;
+  const { hash } = purpose;
+  return withApproval(within ?? node, { kind: 'payment', hash, amountMsat, feeBudgetMsat, expires, usesLeft: 1 });
 }
 
 /** The approval of a payment that still counts. */
@@ -99,6 +102,7 @@ async function invoice(scope: Scope, bytes: Uint8Array, checkOnly: boolean): Pro
     amountMsat,
     feeBudgetMsat: feeBudget(scope.settings, amountMsat),
     invoice: text,
+    offer: parsed.offerId && toHex(parsed.offerId),
   };
   // Without an amount this message does not tell what will be paid: the HTLCs do, and are asked about then.
   if (parsed.amountMsat === undefined) return scope.context.failPreapprove ? no : {};

@@ -7,7 +7,7 @@ import { Refusal } from '../refusal.ts';
 import type { ChannelState } from '../state/channel_state.ts';
 import type { Flow } from '../state/flows.ts';
 import type { NodeState } from '../state/node_state.ts';
-import type { Purpose } from './purpose.ts';
+import type { Consent, Purpose } from './purpose.ts';
 import { rules, type Tag } from './rules.ts';
 import { type Settings, severityOf } from './settings.ts';
 
@@ -50,8 +50,8 @@ export interface Scope {
   broken(tag: Tag, facts: Facts): void;
   /** Logs a refusal that is answered in a form of the protocol's own. */
   note(refusal: Refusal): void;
-  /** Whether the owner allows value to leave for this purpose: asked at most once a request. */
-  approved(purpose: Purpose): Promise<boolean>;
+  /** The owner's word on this purpose: asked for at most once a request. */
+  approved(purpose: Purpose): Promise<Consent>;
 }
 
 export type Check<C extends Call> = (scope: Scope, request: RequestOf<C>) => Verdict<C> | Promise<Verdict<C>>;

@@ -81,6 +81,7 @@ async function checkLoss(
   into: FundingState,
 ): Promise<void> {
   const { tx } = request.tx;
+  const { peer } = channel;
   const { safe, strangers } = partsOf(scope, request, into);
   const lost = from.ourShift - into.ourShift - sum(safe);
   const kept = tx.outputs.filter((output) => !strangers.includes(output));
@@ -90,8 +91,9 @@ async function checkLoss(
   const fee = feeOf(request);
   const spliced = fee > 0n && fee <= most ? lost - fee : lost;
   const paid = sum(strangers);
+  const outputs = strangers.map(({ script, amount }) => ({ script: toHex(script), amountSat: amount }));
   if (paid < spliced) scope.broken('policy-splice-balance', { lost, paid, most });
-  else if (!(await scope.approved({ kind: 'spliceOut', peer: channel.peer, amountSat: spliced })))
+  else if (!(await scope.approved({ kind: 'spliceOut', peer, amountSat: spliced, txid: toHex(txid(tx)), outputs })))
     scope.broken('policy-splice-destination', { amount: spliced, outputs: strangers.length });
 }
 

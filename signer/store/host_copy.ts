@@ -43,12 +43,18 @@ export class HostCopy implements Companion, AsyncDisposable {
   #link: Link | undefined;
   #opening: Promise<Store> | undefined;
   #opened: Opened | undefined;
+  #followedStore: Store | undefined;
   /** The newest head of ours that any host showed. */
   #seen: Head | undefined;
   #problem: string | undefined;
 
   constructor(options: HostCopyOptions) {
     this.#options = options;
+  }
+
+  /** The state as it was opened; undefined before. */
+  get store(): Store | undefined {
+    return this.#followedStore;
   }
 
   /** Why nothing may be signed with the local state; undefined where it may. */
@@ -97,8 +103,9 @@ export class HostCopy implements Companion, AsyncDisposable {
     const inner = await this.#openInner(seal, open);
     const upload = new CopyUpload({ store: inner, seal, clock: this.#options.clock, log: this.#options.log });
     this.#opened = { store: inner, seal, upload };
+    this.#followedStore = this.#followed(inner, upload);
     this.#compare();
-    return this.#followed(inner, upload);
+    return this.#followedStore;
   }
 
   async #openInner(seal: Seal, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {

@@ -32,7 +32,7 @@ const clock = { ...systemClock, now: () => Date.UTC(2026, 4, 30) };
 
 function policyOver(openStore: () => Promise<Store>): Policy {
   return validating({
-    settings: profiles.test,
+    settings: { ...profiles.test, maxChannels: 2000 },
     approver: approveAll,
     openStore,
     clock,

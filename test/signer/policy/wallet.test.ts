@@ -4,7 +4,7 @@ import test from 'ava';
 import type { Psbt, PsbtInput } from '../../../proto/bitcoin/psbt.ts';
 import { inputFields } from '../../../proto/bitcoin/psbt_fields.ts';
 import type { TxOutput } from '../../../proto/bitcoin/tx.ts';
-import { toHex } from '../../../proto/bytes.ts';
+import { fromHex, toHex } from '../../../proto/bytes.ts';
 import type { RequestOf } from '../../../proto/hsmd/calls.ts';
 import { p2pkh, p2wpkh } from '../../../signer/bitcoin/script.ts';
 import { level } from '../../../signer/state/node_state.ts';
@@ -70,7 +70,7 @@ refuses('policy-onchain-output-scriptpubkey', {
   state: (at) => {
     const [channel] = at.state.channels.values();
     const peer = channel?.peer ?? '';
-    ofFunding({ remotePubkey: at.keys.channel(Uint8Array.from(Buffer.from(peer, 'hex')), channel?.dbid ?? 0n).funding.point })(at);
+    ofFunding({ remotePubkey: at.keys.channel(fromHex(peer), channel?.dbid ?? 0n).funding.point })(at);
   },
 });
 refuses('policy-onchain-output-match-commitment', { refuses: 'a funding of another value', at: opening, state: ofFunding({ value: 999_999n }) });

@@ -1,0 +1,87 @@
+/**
+ * A policy on a link to a host: its state has a copy there, news of the chain comes from there, and nothing is signed
+ * while the state is not the newest that the host can prove.
+ */
+
+import type { Log } from '../proto/log.ts';
+import { AttachReport } from './attach_report.ts';
+import { ChainFeed } from './chain/feed.ts';
+import { networkOfChain } from './chain/networks.ts';
+import type { Companion } from './companion.ts';
+import type { Policy } from './policy/policy.ts';
+import { inactiveRules } from './policy/report.ts';
+import { Refusal } from './refusal.ts';
+import { HostCopy, type HostCopyOptions } from './store/host_copy.ts';
+import { StoreError } from './store/store.ts';
+
+export interface LinkedPolicyOptions extends HostCopyOptions {
+  /** Whether the rules about the chain are in force without a feed too. */
+  readonly chainRequired: boolean;
+}
+
+/** What a policy needs of the link, and the link of it. */
+export interface LinkedParts extends AsyncDisposable {
+  readonly copy: HostCopy;
+  readonly chain: ChainFeed;
+  /** For the session, in this order. */
+  readonly companions: readonly Companion[];
+  /** The policy as it is to be given to the signer. */
+  link(policy: Policy): Policy;
+  /** Where the settings protect less than they should, once they are known: one sentence each. */
+  weakened(sentences: readonly string[]): void;
+}
+
+export function linkedParts(options: LinkedPolicyOptions): LinkedParts {
+  const copy = new HostCopy(options);
+  const chain = new ChainFeed({ ...options, required: options.chainRequired });
+  let weakened: readonly string[] = [];
+  const content = () => ({
+    policy: 'validating',
+    inactive: inactiveRules(chain),
+    weakened,
+    problem: copy.problem,
+  });
+  const report = new AttachReport(content, options.log);
+  return {
+    copy,
+    chain,
+    companions: [copy, chain, report],
+    weakened(sentences) {
+      weakened = sentences;
+    },
+    link: (policy) => linked(policy, { copy, chain, report }),
+    [Symbol.asyncDispose]: () => copy[Symbol.asyncDispose](),
+  };
+}
+
+/** Only says of a policy without state that there is none. */
+export function reportOnly({ name: policy }: Policy, log: Log): Companion {
+  return new AttachReport(() => ({ policy, inactive: [], weakened: [], problem: undefined }), log);
+}
+
+interface Linked {
+  readonly copy: HostCopy;
+  readonly chain: ChainFeed;
+  readonly report: AttachReport;
+}
+
+function linked(policy: Policy, { copy, chain, report }: Linked): Policy {
+  return {
+    ...policy,
+    async start(init, preinit, started) {
+      try {
+        // No refusal: lightningd would end. It waits, and the owner reads why.
+        if (copy.problem !== undefined) throw new StoreError(copy.problem);
+        await policy.start(init, preinit, started);
+        const network = networkOfChain(init.chainparams);
+        if (copy.store !== undefined && network !== undefined) chain.start(copy.store, network);
+      } finally {
+        report.refresh();
+      }
+    },
+    decide(context, request, sign) {
+      if (copy.problem !== undefined) throw new Refusal('policy-init', copy.problem);
+      return policy.decide(context, request, sign);
+    },
+  };
+}

@@ -1,0 +1,100 @@
+/**
+ * `node dist/test/bench/round_trips.js [TRACES]`: how many requests of recorded lightningds wait for their signer, with
+ * every request asked, with answers ahead, and with acknowledgements too.
+ */
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join as joinPath } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { loadRecordings, type RecordedSession } from '../../cli/recordings.ts';
+import { systemClock } from '../../proto/clock.ts';
+import { hsmdName } from '../../proto/hsmd/calls.ts';
+import { callOf } from '../../proto/hsmd/message.ts';
+import { silent } from '../../proto/log.ts';
+import { Journal } from '../../server/journal.ts';
+import type { Relay, RelayOptions } from '../../server/relay.ts';
+import { join, makeRelay, makeSession, type Traffic } from '../server/joined.ts';
+import { isAsRecorded, Replayed, signerOf } from '../server/replayed.ts';
+
+interface Played {
+  readonly relay: Relay;
+  /** Round trips of each request, in order; 0 or 1. */
+  readonly waits: readonly number[];
+  readonly different: number;
+  readonly traffic: Traffic;
+}
+
+async function play(session: RecordedSession, options: Partial<RelayOptions>): Promise<Played> {
+  const relay = makeRelay(options);
+  const traffic: Traffic = { toSigner: 0, toHost: 0, bytesToSigner: 0, bytesToHost: 0 };
+  await join(relay, makeSession(signerOf(session)), { traffic });
+  const node = new Replayed(relay);
+  const waits: number[] = [];
+  let different = 0;
+  for (const request of session.requests) {
+    const before = relay.tally.total('asked');
+    const answer = await node.ask(request);
+    if (!isAsRecorded(answer, request)) different += 1;
+    waits.push(relay.tally.total('asked') - before);
+  }
+  relay[Symbol.dispose]();
+  return { relay, waits, different, traffic };
+}
+
+/** Numbers of requests from one place in a session to another, by what stands there. */
+function scenarios({ requests }: RecordedSession): readonly { readonly name: string; readonly from: number; readonly to: number }[] {
+  const names = requests.map(({ bytes }) => callOf(bytes));
+  const isPayment = (call: (typeof names)[number]) => call === 'preapproveInvoiceCheck' || call === 'preapproveKeysendCheck';
+  const firstClient = names.indexOf('clientHsmfd');
+  const found = [{ name: 'start (to the first subdaemon)', from: 0, to: firstClient }];
+  const opening = names.indexOf('newChannel');
+  const withdrawn = names.indexOf('signWithdrawal', opening);
+  if (opening > 0 && withdrawn > 0) found.push({ name: 'open (to the funding transaction)', from: opening, to: withdrawn + 1 });
+  const payments = names.flatMap((call, at) => (isPayment(call) ? [at] : []));
+  for (const [i, from] of payments.entries()) {
+    const to = payments[i + 1] ?? names.length;
+    if (to - from === 13 || to - from === 14) {
+      found.push({ name: 'payment', from, to });
+      break;
+    }
+  }
+  return found;
+}
+
+function sum(values: readonly number[]): number {
+  return values.reduce((total, value) => total + value, 0);
+}
+
+async function report(session: RecordedSession, journal: Journal): Promise<void> {
+  const ways = {
+    asked: await play(session, { alwaysAsk: true }),
+    ahead: await play(session, {}),
+    acknowledged: await play(session, { journal: journal.of(session.name.replaceAll(/[^A-Za-z0-9]/g, '-')) }),
+  };
+  const line = (name: string, from: number, to: number) => {
+    const counts = Object.values(ways).map(({ waits }) => String(sum(waits.slice(from, to))).padStart(6));
+    console.log(`${name.padEnd(44)}${counts.join('')}`);
+  };
+  line(`${session.name} (${session.requests.length} requests)`, 0, session.requests.length);
+  for (const { name, from, to } of scenarios(session)) line(`  ${name}`, from, to);
+  const left = [...ways.acknowledged.relay.tally.byCall()].filter(([, { asked }]) => asked > 0);
+  left.sort(([, a], [, b]) => b.asked - a.asked);
+  console.log(`  still asked: ${left.map(([call, { asked }]) => `${hsmdName(call)} ${asked}`).join(', ')}`);
+  const { bytesToSigner, bytesToHost } = ways.acknowledged.traffic;
+  console.log(`  bytes to the signer ${ways.asked.traffic.bytesToSigner} → ${bytesToSigner}, back ${ways.asked.traffic.bytesToHost} → ${bytesToHost}`);
+  const different = sum(Object.values(ways).map((way) => way.different));
+  if (different > 0) console.log(`  DIFFERENT ANSWERS: ${different}`);
+}
+
+const recorded = fileURLToPath(new URL('../../../test/vectors/hsmd/traces', import.meta.url));
+const paths = process.argv.slice(2);
+const folder = await mkdtemp(joinPath(tmpdir(), 'keyhold-round-trips-'));
+try {
+  await using journal = await Journal.open({ folder, clock: systemClock, log: silent });
+  console.log(`${'requests that wait for the signer'.padEnd(44)} asked ahead acknowledged`);
+  for (const session of await loadRecordings(paths.length > 0 ? paths : [recorded])) await report(session, journal);
+} finally {
+  await rm(folder, { recursive: true });
+}
+process.exit(0);
