@@ -41,10 +41,12 @@ export const approve = command({
     'NUMBER is from keyhold approvals. The signer never waits for a person: it refused, and says yes when lightningd tries\n' +
     'again. A payment and its attempts count as one use. What was not used ends with its time, or with the signer.',
   options: {
-    invoice: { value: 'INVOICE', means: 'allow paying this invoice, BOLT 11 or 12' },
+    invoice: { value: 'INVOICE', means: 'allow paying this invoice, BOLT 11 or 12, or whatever answers this offer' },
     amount: { value: 'MSAT', means: 'how much, where the invoice does not say' },
-    output: { value: 'ADDRESS:SAT', means: 'allow an on-chain output' },
     keysend: { value: 'NODEID:MSAT', means: 'allow a keysend to this node' },
+    output: { value: 'ADDRESS:SAT', means: 'allow an on-chain output' },
+    'splice-out': { value: 'ADDRESS:SAT', means: 'allow a splice that pays this' },
+    close: { value: 'ADDRESS:SAT', means: 'allow closing a channel to this address' },
     uses: { value: 'N', means: 'how many times', default: '1' },
     until: { value: 'WHEN', means: 'a span (30m, 12h, 7d) or a time (2027-01-31T12:00Z)', default: '24h' },
     withdraw: { means: 'take NUMBER back instead: a leave, or what was asked' },

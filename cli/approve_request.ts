@@ -4,6 +4,7 @@ import { toHex } from '../proto/bytes.ts';
 import { AddressError, scriptOfAddress } from '../signer/approvals/address.ts';
 import { parseHeader } from '../signer/chain/header.ts';
 import { type Network, networks } from '../signer/chain/networks.ts';
+import { parseBolt12Offer } from '../signer/lightning/bolt12.ts';
 import { parseInvoice } from '../signer/lightning/invoice.ts';
 import { InvoiceError } from '../signer/lightning/invoice_error.ts';
 import type { Wish } from '../signer/policy/wish.ts';
@@ -13,8 +14,10 @@ import { type Given, UsageError } from './command.ts';
 export type ApproveOption =
   | 'invoice'
   | 'amount'
-  | 'output'
   | 'keysend'
+  | 'output'
+  | 'splice-out'
+  | 'close'
   | 'uses'
   | 'until'
   | 'withdraw'
@@ -23,10 +26,10 @@ export type ApproveOption =
 
 /** What the arguments ask the signer for; `now` in milliseconds. @throws UsageError */
 export function requestOf(given: Given<ApproveOption>, now: number): OwnerRequest {
-  const inAdvance = (['invoice', 'output', 'keysend'] as const).filter((name) => given.option(name) !== undefined);
+  const inAdvance = (['invoice', 'output', 'splice-out', 'close', 'keysend'] as const).filter((name) => given.option(name) !== undefined);
   if (given.operands.length + inAdvance.length !== 1)
     throw new UsageError(
-      'approve: expected one of NUMBER, --invoice, --output, --keysend; see: keyhold approve --help',
+      'approve: expected one of NUMBER, --invoice, --keysend, --output, --splice-out, --close; see: keyhold approve --help',
     );
   if (given.option('amount') !== undefined && inAdvance[0] !== 'invoice')
     throw new UsageError('--amount: expected it with --invoice');
@@ -61,32 +64,54 @@ function untilOf(text: string, now: number): number {
   return until;
 }
 
+/** Options with an address, and what each allows. */
+const toAddress = { output: 'spend', 'splice-out': 'spliceTo', close: 'closeTo' } as const;
+
 function wishIn(given: Given<ApproveOption>): Wish {
-  const [invoice, output, keysend] = [given.option('invoice'), given.option('output'), given.option('keysend')];
-  if (invoice !== undefined) return invoiceWish(invoice, given.option('amount'));
-  if (output !== undefined) {
-    const [address, amount] = pair(output, '--output', 'ADDRESS:SAT');
-    const script = onAnyNetwork((network) => scriptOfAddress(address, network), '--output');
-    return { kind: 'spend', target: toHex(script), amount };
+  const invoice = given.option('invoice');
+  if (invoice !== undefined) return invoiceWish(invoice.trim(), given.option('amount'));
+  for (const name of ['output', 'splice-out', 'close'] as const) {
+    const text = given.option(name);
+    if (text === undefined) continue;
+    const [address, amount] = pair(text, `--${name}`, 'ADDRESS:SAT');
+    const script = onAnyNetwork((network) => scriptOfAddress(address, network), `--${name}`);
+    return { kind: toAddress[name], target: toHex(script), amount };
   }
-  const [target, amount] = pair(keysend ?? '', '--keysend', 'NODEID:MSAT');
+  const [target, amount] = pair(given.option('keysend') ?? '', '--keysend', 'NODEID:MSAT');
   if (!/^0[23][0-9a-f]{64}$/i.test(target)) throw new UsageError('--keysend: expected a node id of 33 bytes in hex');
   return { kind: 'keysend', target: target.toLowerCase(), amount };
 }
 
 function invoiceWish(text: string, given: string | undefined): Wish {
-  const chainOf = ({ genesis }: Network) => parseHeader(genesis).hash;
-  const { paymentHash, amountMsat } = onAnyNetwork(
-    (network) => parseInvoice(text.trim(), { invoicePrefix: network.invoicePrefix, chain: chainOf(network) }),
-    '--invoice',
-  );
+  const isOffer = /^(lightning:)?lno1/i.test(text);
+  const { target, amountMsat } = isOffer ? offerIn(text.replace(/^lightning:/i, '')) : invoiceIn(text);
   const asked = given === undefined ? undefined : amountOf(given, '--amount');
   if (amountMsat !== undefined && asked !== undefined && amountMsat !== asked)
-    throw new UsageError(`--amount: the invoice is for ${amountMsat} msat, not ${asked}`);
+    throw new UsageError(`--amount: the ${isOffer ? 'offer' : 'invoice'} is for ${amountMsat} msat, not ${asked}`);
   const amount = amountMsat ?? asked;
   if (amount === undefined)
     throw new UsageError('--invoice: it has no amount: say with --amount MSAT how much may be paid');
-  return { kind: 'pay', target: toHex(paymentHash), amount };
+  return { kind: isOffer ? 'offer' : 'pay', target, amount };
+}
+
+interface Payable {
+  /** Hex: a payment hash, or an offer's id. */
+  readonly target: string;
+  readonly amountMsat: bigint | undefined;
+}
+
+function invoiceIn(text: string): Payable {
+  const chainOf = ({ genesis }: Network) => parseHeader(genesis).hash;
+  const { paymentHash, amountMsat } = onAnyNetwork(
+    (network) => parseInvoice(text, { invoicePrefix: network.invoicePrefix, chain: chainOf(network) }),
+    '--invoice',
+  );
+  return { target: toHex(paymentHash), amountMsat };
+}
+
+function offerIn(text: string): Payable {
+  const { id, amountMsat } = onAnyNetwork(() => parseBolt12Offer(text), '--invoice');
+  return { target: toHex(id), amountMsat };
 }
 
 function pair(text: string, name: string, form: string): readonly [string, bigint] {

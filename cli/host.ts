@@ -18,11 +18,17 @@ export const host = command({
     dir: dirOption,
     socket: { value: 'PATH', means: 'the unix socket for lightningd’s stand-in', default: 'keyhold.sock' },
     listen: { value: 'HOST:PORT', means: 'where signers connect', default: '127.0.0.1:9737' },
+    journal: {
+      value: 'DIR',
+      means: 'answer lightningd at once where that is safe, and keep here what the signer has not decided (docs/latency.md)',
+    },
+    'unsigned-penalties': { means: 'do not wait for the penalty transactions of watchtowers: they go out unsigned' },
     nodes: { value: 'NAME[,NAME…]', means: 'serve these nodes only (default: whichever come)' },
     log: logOption,
   },
   async run(given, signal) {
     const nodes = given.option('nodes')?.split(',');
+    const journal = given.option('journal');
     await using running = await Host.open({
       sockets: [resolve(given.option('socket') ?? '')],
       listen: given.option('listen') ?? '',
@@ -31,6 +37,8 @@ export const host = command({
       entropy: systemEntropy,
       log: logAt(given.option('log')),
       ...(nodes && { nodes }),
+      ...(journal !== undefined && { journal: resolve(journal) }),
+      unsignedPenalties: given.has('unsigned-penalties'),
     });
     // For whoever started this with port 0 and needs to know which one it became.
     console.log(JSON.stringify({ listening: running.port }));

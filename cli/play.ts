@@ -60,7 +60,8 @@ export function explain({ session, row, request, outcome }: Difference): string 
   const head = `${session} row ${row}: ${requestName(request.bytes)} from ${clientName(request.conn, request.client)}`;
   const { expected } = request;
   if (!(outcome instanceof Uint8Array) || !(expected instanceof Uint8Array)) {
-    const words = (o: Outcome | Broken) => (o instanceof Uint8Array ? 'answers' : o === 'silent' ? 'has no reply' : refusal(o));
+    const words = (o: Outcome | Broken) =>
+      o instanceof Uint8Array ? 'answers' : o === 'silent' ? 'has no reply' : refusal(o);
     return `${head}\n  the real hsmd ${words(expected)}, this one ${words(outcome)}`;
   }
   const fields = differences(describe(outcome, call, 'reply'), describe(expected, call, 'reply'));

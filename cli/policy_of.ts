@@ -161,6 +161,7 @@ function noting(policy: Policy, { desk, now }: Owned): Policy {
   return {
     name: policy.name,
     start: (init, preinit, started) => policy.start(init, preinit, started),
+    show: (request) => policy.show(request),
     async decide(context, request, sign) {
       try {
         return await policy.decide(context, request, sign);

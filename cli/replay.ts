@@ -4,12 +4,12 @@ import { systemEntropy } from '../proto/entropy.ts';
 import { backend } from '../signer/node/backends.ts';
 import { command, UsageError } from './command.ts';
 import { explain, type OnAnswer, play } from './play.ts';
+import { readPolicy } from './policy_of.ts';
 import { loadRecordings } from './recordings.ts';
-import { bridgeSeats, inlineSeats, throughExecutables } from './replay_executables.ts';
 import { judge } from './replay_exceptions.ts';
+import { bridgeSeats, inlineSeats, throughExecutables } from './replay_executables.ts';
 import { inProcess } from './replay_inprocess.ts';
 import { policies } from './replay_policy.ts';
-import { readPolicy } from './policy_of.ts';
 import type { Broken, Outcome, Target } from './replay_target.ts';
 
 const differencesShown = 10;
@@ -49,7 +49,11 @@ export const replay = command({
       value: 'WAY',
       means: 'inline or bridge: through the real executables and sockets, in lightningd’s place',
     },
-    policy: { value: 'FILE|none', means: 'judge by this policy, its owner saying yes to everything; in this process', default: 'none' },
+    policy: {
+      value: 'FILE|none',
+      means: 'judge by this policy, its owner saying yes to everything; in this process',
+      default: 'none',
+    },
     secp: {
       value: 'NAME',
       means: 'secp256k1 by native, tiny or noble, in this process (default: the fastest there is)',
@@ -63,11 +67,15 @@ export const replay = command({
     const file = await readPolicy(given.option('policy'), secp);
     const judged = file.policy !== 'none';
     if (judged && given.option('through') !== undefined)
-      throw new UsageError('--policy: expected none with --through, whose clock is the real one: recorded invoices have expired');
+      throw new UsageError(
+        '--policy: expected none with --through, whose clock is the real one: recorded invoices have expired',
+      );
     await using target = targetOf(given.option('through'), () => inProcess(secp, policies(file, sessions, secp)));
     const total = sessions.reduce((sum, session) => sum + session.requests.length, 0);
     const played = await play(sessions, target, progress(total), signal);
-    const { different, excused, missed } = judged ? judge(sessions, played.different) : { ...played, excused: [], missed: [] };
+    const { different, excused, missed } = judged
+      ? judge(sessions, played.different)
+      : { ...played, excused: [], missed: [] };
     for (const difference of different.slice(0, differencesShown)) console.log(explain(difference));
     if (different.length > differencesShown) console.log(`… and ${different.length - differencesShown} more`);
     for (const { why, times } of excused) console.log(`not held against it, ${times} times: ${why}`);
@@ -75,7 +83,9 @@ export const replay = command({
     const bad = different.length + missed.length;
     const others = excused.reduce((sum, { times }) => sum + times, 0);
     const equal = played.requests - others - bad;
-    console.log(`${played.requests} requests, ${equal} equal, ${bad} different${others > 0 ? `, ${others} as they must be` : ''}`);
+    console.log(
+      `${played.requests} requests, ${equal} equal, ${bad} different${others > 0 ? `, ${others} as they must be` : ''}`,
+    );
     return bad === 0 ? 0 : 1;
   },
 });

@@ -25,14 +25,22 @@ function isCheat({ name }: Pick<RecordedSession, 'name'>): boolean {
 const exceptions: readonly Exception[] = [
   {
     why: `${cheat.node} cheats from row ${cheat.from} on: it has an old commitment signed, and what follows from that`,
-    covers: ({ row, session }) => isCheat({ name: session }) && (session !== nodeOf({ name: session }) || row >= cheat.from),
+    covers: ({ row, session }) =>
+      isCheat({ name: session }) && (session !== nodeOf({ name: session }) || row >= cheat.from),
   },
   {
     why: 'a splice is asked for before its new funding is safe: the answer is a signature that is worth nothing, the real one comes when it is asked for again',
     covers: ({ row, request, outcome }, { requests }) =>
       callOf(request.bytes) === 'signSpliceTx' &&
       outcome instanceof Uint8Array &&
-      requests.slice(row + 1).some(({ client, bytes }) => callOf(bytes) === 'signSpliceTx' && client.dbid === request.client.dbid && equalBytes(client.nodeId, request.client.nodeId)),
+      requests
+        .slice(row + 1)
+        .some(
+          ({ client, bytes }) =>
+            callOf(bytes) === 'signSpliceTx' &&
+            client.dbid === request.client.dbid &&
+            equalBytes(client.nodeId, request.client.nodeId),
+        ),
   },
 ];
 
@@ -57,7 +65,13 @@ export function judge(sessions: readonly RecordedSession[], different: readonly 
   });
   const cheating = sessions.filter((session) => isCheat(session) && session.name === nodeOf(session));
   const missed = cheating
-    .filter(({ name }) => !different.some(({ session, row, outcome }) => session === name && row === cheat.mustRefuse && !(outcome instanceof Uint8Array)))
+    .filter(
+      ({ name }) =>
+        !different.some(
+          ({ session, row, outcome }) =>
+            session === name && row === cheat.mustRefuse && !(outcome instanceof Uint8Array),
+        ),
+    )
     .map(({ name }) => `${name} row ${cheat.mustRefuse}: the old commitment had to be refused, and was not`);
   return { different: rest, excused: [...times].map(([why, count]) => ({ why, times: count })), missed };
 }

@@ -4,9 +4,9 @@
  */
 
 import { systemClock } from '../proto/clock.ts';
-import { silent } from '../proto/log.ts';
-import { callOf, decodeRequest } from '../proto/hsmd/message.ts';
 import { WireError, wirestringText } from '../proto/hsmd/codec.ts';
+import { callOf, decodeRequest } from '../proto/hsmd/message.ts';
+import { silent } from '../proto/log.ts';
 import type { Secp } from '../signer/crypto/secp.ts';
 import { parseBolt11 } from '../signer/lightning/bolt11.ts';
 import { InvoiceError } from '../signer/lightning/invoice_error.ts';
@@ -73,7 +73,10 @@ export function policies(
       validating({
         settings: settingsFor(file, network, secp),
         approver: approveAll,
-        openStore: () => Promise.resolve((store ??= openMemoryStore(memory, 'create'))),
+        openStore() {
+          store ??= openMemoryStore(memory, 'create');
+          return Promise.resolve(store);
+        },
         clock: at === undefined ? systemClock : { ...systemClock, now: () => at },
         log: silent,
         height: () => undefined,

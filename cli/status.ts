@@ -9,7 +9,21 @@ function seconds(ms: bigint): string {
   return `${(Number(ms) / 1000).toFixed(1)} s`;
 }
 
-function lines({ name, shim, signers, waiting, counts, lease }: NodeStatus): readonly string[] {
+/** How many requests did not have to wait for the signer, and which did most. */
+function roundTrips({ calls, undecided }: NodeStatus): readonly string[] {
+  const total = (by: 'asked' | 'ahead' | 'known' | 'acknowledged') =>
+    calls.reduce((sum, counts) => sum + counts[by], 0n);
+  if (calls.length === 0) return [];
+  const most = calls.filter(({ asked }) => asked > 0n).sort((a, b) => Number(b.asked - a.asked));
+  const named = most.slice(0, 5).map(({ call, asked }) => `${call} ${asked}`);
+  return [
+    `  waited for  ${total('asked')} answers (${named.join(', ')}), not for ${total('ahead')} given ahead, ${total('known')} known, ${total('acknowledged')} acknowledged`,
+    ...(undecided > 0 ? [`  undecided   ${undecided} that lightningd has the answer of`] : []),
+  ];
+}
+
+function lines(node: NodeStatus): readonly string[] {
+  const { name, shim, signers, waiting, counts, lease } = node;
   const lightningd =
     shim === undefined
       ? 'not running, or its stand-in cannot reach this host'
@@ -33,6 +47,7 @@ function lines({ name, shim, signers, waiting, counts, lease }: NodeStatus): rea
       : ['  signer      none attached: start keyhold signer on the machine that has the key']),
     ...queued,
     ...(answered === undefined ? [] : [answered]),
+    ...roundTrips(node),
   ];
 }
 

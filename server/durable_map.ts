@@ -65,6 +65,17 @@ function decodeBatch(content: Uint8Array): MapChanges {
   return changes;
 }
 
+/** As a plain array: slices of it are copies. */
+async function readIfThere(path: string): Promise<Uint8Array | undefined> {
+  try {
+    const { buffer, byteOffset, byteLength } = await readFile(path);
+    return new Uint8Array(buffer, byteOffset, byteLength);
+  } catch (error: unknown) {
+    if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
+    throw error;
+  }
+}
+
 interface Contents {
   readonly entries: Map<string, Uint8Array>;
   /** Where the last whole batch ends. */
@@ -114,10 +125,7 @@ export class DurableMap implements AsyncDisposable {
 
   /** Opens the file, or begins one. @throws DamagedFile */
   static async open(path: string, log: Log): Promise<DurableMap> {
-    const bytes = await readFile(path).catch((error: unknown) => {
-      if (error instanceof Error && 'code' in error && error.code === 'ENOENT') return undefined;
-      throw error;
-    });
+    const bytes = await readIfThere(path);
     const contents = bytes === undefined ? { entries: new Map(), end: 0 } : readContents(bytes, path);
     if (bytes !== undefined && contents.end < bytes.length)
       log('warn', 'dropped an unfinished write', { file: path, bytes: bytes.length - contents.end });

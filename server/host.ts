@@ -19,6 +19,7 @@ import type { ChainSource } from './chain_source.ts';
 import { greenlightHsm, greenlightNode } from './greenlight.ts';
 import { hostStatus } from './host_status.ts';
 import { HostedNode } from './hosted_node.ts';
+import { Journal } from './journal.ts';
 import { NodeFiles } from './node_files.ts';
 import { patienceFor } from './refusal.ts';
 import { Relay, relayDefaults } from './relay.ts';
@@ -37,6 +38,10 @@ export interface HostOptions {
   readonly log: Log;
   /** The folder for what is kept of nodes' states; undefined: none is. */
   readonly copies?: string;
+  /** The folder of the journal; undefined: there is none, and what needs it waits for the signer. */
+  readonly journal?: string;
+  /** See `RelayOptions`. */
+  readonly unsignedPenalties?: boolean;
   /** Where news of the chain for signers comes from; undefined: they get none. */
   readonly chain?: ChainSource;
   /** The only nodes to serve; undefined: whichever come. */
@@ -60,6 +65,7 @@ export class Host {
   readonly #serving = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #files: NodeFiles | undefined;
+  #journal: Journal | undefined;
   #port = 0;
 
   private constructor(options: HostOptions) {
@@ -79,10 +85,12 @@ export class Host {
     this.#grpc.addService(Hsm, greenlightHsm({ relayOf, entropy, files, log }));
   }
 
-  /** Starts listening. Throws where an address or a path is taken. */
+  /** Starts listening. Throws where an address or a path is taken, or the journal cannot be read. */
   static async open(options: HostOptions): Promise<Host> {
     const host = new Host(options);
+    const { clock, log, journal } = options;
     try {
+      if (journal !== undefined) host.#journal = await Journal.open({ folder: journal, clock, log });
       host.#port = await host.#grpc.listen(options.listen, options.identity);
       for (const path of options.sockets) {
         host.#sockets.push(await listenForShims(path, (socket) => host.#accept(socket)));
@@ -108,7 +116,8 @@ export class Host {
     if (!isNodeName(name) || this.#options.nodes?.includes(name) === false)
       throw new StatusError('NOT_FOUND', `this host does not serve a node "${name}"`);
     const log = withFields(this.#options.log, { node: name });
-    const relay = new Relay({ patienceFor, ...relayDefaults, ...this.#options, log });
+    const journal = this.#journal?.of(name);
+    const relay = new Relay({ patienceFor, ...relayDefaults, ...this.#options, journal, log });
     const node = new HostedNode({ name, relay, entropy: this.#options.entropy, log });
     this.#nodes.set(name, node);
     return node;
@@ -124,6 +133,7 @@ export class Host {
     }
     await Promise.all(this.#serving);
     await this.#files?.[Symbol.asyncDispose]();
+    await this.#journal?.[Symbol.asyncDispose]();
   }
 
   #accept(socket: Socket): void {

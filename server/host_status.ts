@@ -54,6 +54,14 @@ export function nodeStatus(node: HostedNode, clock: Clock, copy: StateCopy | und
       local: BigInt(local),
     },
     lease: relay.signers.lease,
+    undecided: relay.undecided,
+    calls: [...relay.tally.byCall()].map(([call, { asked, ahead, known, acknowledged }]) => ({
+      call: hsmdName(call),
+      asked: BigInt(asked),
+      ahead: BigInt(ahead),
+      known: BigInt(known),
+      acknowledged: BigInt(acknowledged),
+    })),
     ...(copy && { copy: { version: copy.version, ageMs: since(Number(copy.head?.storedMs ?? clock.now())) } }),
   };
 }

@@ -43,6 +43,10 @@ export class Run {
   constructor(parts: RunParts) {
     this.#parts = parts;
     this.#kept = this.#resume();
+    parts.relay.onOverruled = ({ nodeId, dbid }, request, reason) => {
+      const text = `${nameOf(request)} of channel ${dbid}: the signer refuses what it was to confirm: ${reason}`;
+      parts.shim.status(statusLine('broken', text, nodeId));
+    };
   }
 
   /** Every conn and who is behind it. */
@@ -199,8 +203,7 @@ export class Run {
   #say(conn: Conn, bytes: Uint8Array, level: 'unusual' | 'broken', reason: string): void {
     const { shim, log } = this.#parts;
     const { nodeId, dbid } = conn.lane.client;
-    const name = callOf(bytes);
-    const call = name === undefined ? 'a request' : hsmdName(name);
+    const call = nameOf(bytes);
     shim.status(statusLine(level, `${call}: ${reason}`, conn.number === 0 ? undefined : nodeId));
     log('warn', 'request not served', { call, reason, conn: conn.number, dbid });
   }
@@ -212,4 +215,10 @@ export class Run {
     shim.close(conn.number);
     this.#forget(conn);
   }
+}
+
+/** hsmd's name of a request, for people. */
+function nameOf(request: Uint8Array): string {
+  const call = callOf(request);
+  return call === undefined ? 'a request' : hsmdName(call);
 }

@@ -13,6 +13,8 @@ export interface Context {
   readonly version: number;
   /** What dev_preinit asked for: every preapproval is answered no. */
   readonly failPreapprove: boolean;
+  /** The node has the reply already; false if absent. */
+  readonly acknowledged?: boolean;
 }
 
 /** Computes the reply to one call. What it throws is converted to an answer in dispatch.ts. */

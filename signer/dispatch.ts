@@ -17,6 +17,7 @@ import {
 import { toWirestring, WireError } from '../proto/hsmd/codec.ts';
 import { callOf, decodeRequest, encodeMessage, encodeReply } from '../proto/hsmd/message.ts';
 import { Foresight } from './ahead/foresight.ts';
+import type { SignedRequest } from '../proto/signed_request.ts';
 import { BadRequest, type Context, type Handler, type Handlers } from './context.ts';
 import type { Secp } from './crypto/secp.ts';
 import { channelHandlers } from './handlers/channel.ts';
@@ -28,6 +29,7 @@ import { walletHandlers } from './handlers/wallet.ts';
 import { HsmSecretError } from './keys/hsm_secret.ts';
 import type { Policy } from './policy/policy.ts';
 import { DeviceError, Refusal } from './refusal.ts';
+import { StoreError } from './store/store.ts';
 import { initReply, type Preinit, type SecretSource, type Started, start } from './startup.ts';
 
 /** Calls answered here, since they come before the keys or are about the signer itself. */
@@ -71,14 +73,24 @@ export class Signer {
     return this.#started?.keys.node.point;
   }
 
-  /** Answers one request. Never rejects. */
-  async handle(client: ClientIdentity, bytes: Uint8Array): Promise<Answer> {
+  /** Takes a client's request that the host shows as its reason for what it will ask. Never rejects. */
+  show(request: SignedRequest): Promise<void> {
+    return this.#parts.policy.show(request);
+  }
+
+  /** Answers one request; `acknowledged` where the node has the reply already. Never rejects. */
+  async handle(
+    client: ClientIdentity,
+    bytes: Uint8Array,
+    _signal?: AbortSignal,
+    acknowledged = false,
+  ): Promise<Answer> {
     try {
       const name = callOf(bytes);
       if (name !== undefined && (client.capabilities & capabilities[calls[name].needs]) === 0n)
         throw new BadRequest(`this client may not ask ${hsmdName(name)}: it lacks the capability ${calls[name].needs}`);
       const request = decodeRequest(bytes, this.#parts.secp);
-      const reply = await this.#answer(client, request);
+      const reply = await this.#answer(client, request, acknowledged);
       return reply === undefined ? { kind: 'silent' } : { kind: 'reply', bytes: reply };
     } catch (error: unknown) {
       return answerTo(error);
@@ -91,7 +103,7 @@ export class Signer {
     return keys === undefined ? [] : this.#foresight.after(keys, client, bytes, reply);
   }
 
-  async #answer(client: ClientIdentity, request: Request): Promise<Uint8Array | undefined> {
+  async #answer(client: ClientIdentity, request: Request, acknowledged: boolean): Promise<Uint8Array | undefined> {
     switch (request.call) {
       case 'devPreinit':
         this.#preinit = {
@@ -113,18 +125,20 @@ export class Signer {
       case 'devMemleak':
         return encodeReply('devMemleak', { leak: false });
       default:
-        return this.#sign(client, request);
+        return this.#sign(client, request, acknowledged);
     }
   }
 
   #sign(
     client: ClientIdentity,
     request: Request & { readonly call: Exclude<Call, SignerCall> },
+    acknowledged: boolean,
   ): Uint8Array | Promise<Uint8Array> {
     if (this.#started === undefined) throw new BadRequest(`expected init before ${hsmdName(request.call)}`);
     const { secp, policy } = this.#parts;
     const { keys, version } = this.#started;
-    const context: Context = { secp, keys, client, version, failPreapprove: this.#preinit.failPreapprove };
+    const { failPreapprove } = this.#preinit;
+    const context: Context = { secp, keys, client, version, failPreapprove, acknowledged };
     // One request's fields go to the handler of the same call; TypeScript cannot follow the pairing through the union.
     const handler = handlers[request.call] as Handler<typeof request.call>;
     return policy.decide(context, request, () =>
@@ -140,7 +154,7 @@ function answerTo(error: unknown): Answer {
   }
   if (error instanceof WireError || error instanceof BadRequest) return { kind: 'malformed', message: error.message };
   if (error instanceof Refusal) return { kind: 'refused', tag: error.tag, message: error.message };
-  if (error instanceof DeviceError) return { kind: 'unavailable', message: error.message };
+  if (error instanceof DeviceError || error instanceof StoreError) return { kind: 'unavailable', message: error.message };
   return {
     kind: 'unavailable',
     message: `the signer failed: ${error instanceof Error ? error.message : 'unknown error'}`,

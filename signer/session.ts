@@ -7,13 +7,14 @@
 import type { Answer, AnswerAhead, ClientIdentity } from '../proto/answer.ts';
 import { equalBytes, toHex } from '../proto/bytes.ts';
 import type { Clock } from '../proto/clock.ts';
-import type { Client, Request, ToSigner, Welcome } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
+import type { Client, Promote, Request, ToSigner, Welcome } from '../proto/gen/keyhold/v1/signer_link_pb.ts';
 import { Pulse } from '../proto/heartbeat.ts';
 import { calls } from '../proto/hsmd/calls.ts';
 import { messageType } from '../proto/hsmd/message.ts';
 import { answerToWire, brief, type FromSignerInit, linkProtocol } from '../proto/link.ts';
 import { errorText, type Log } from '../proto/log.ts';
 import { AnswerCache } from './answer_cache.ts';
+import type { Companion } from './companion.ts';
 import { Undecided } from './undecided.ts';
 
 /** What carries requests out: one answer each, never a rejection for anything foreseen. */
@@ -38,6 +39,8 @@ export interface SessionOptions {
   readonly log: Log;
   /** Aborts what is being carried out: the signer stops for good. */
   readonly signal: AbortSignal;
+  /** What else travels on the link; none if not given. */
+  readonly companions?: readonly Companion[];
 }
 
 /** A stream to the host: what comes, ending or throwing when it is over, and how to send. */
@@ -88,17 +91,20 @@ export class Session {
           this.#welcome(message.value);
           pulse = this.#pulse(link, message.value);
           onWelcome();
+          const { value } = message;
+          this.#tell((each) => each.attached(value, (said) => link.send({ message: said })));
         } else if (message.case === 'heartbeat') pulse?.receive(message.value);
-        else if (message.case === 'promote') this.#promote(message.value.lease);
+        else if (message.case === 'promote') this.#promote(message.value);
         else if (message.case === 'request') {
           if (pulse === undefined) throw new Error('expected a welcome before the first request');
           this.#answer(link, message.value);
-        }
+        } else this.#tell((each) => each.receive(message));
       }
       return undefined;
     } finally {
       pulse?.[Symbol.dispose]();
       this.#active = false;
+      this.#tell((each) => each.detached());
     }
   }
 
@@ -124,7 +130,18 @@ export class Session {
     this.#lease = lease;
   }
 
-  #promote(lease: bigint): void {
+  #tell(what: (companion: Companion) => void): void {
+    for (const companion of this.#options.companions ?? []) {
+      try {
+        what(companion);
+      } catch (error: unknown) {
+        this.#options.log('error', 'what the host said could not be taken in', { error: errorText(error) });
+      }
+    }
+  }
+
+  #promote(promote: Promote): void {
+    const { lease } = promote;
     if (lease <= this.#lease) {
       this.#options.log('error', 'promotion with a fencing number that is not higher', { lease, known: this.#lease });
       return;
@@ -132,6 +149,7 @@ export class Session {
     this.#options.log('info', 'promoted to active signer', { lease });
     this.#active = true;
     this.#lease = lease;
+    this.#tell((each) => each.promoted(promote));
   }
 
   #answer(link: Link, request: Request): void {

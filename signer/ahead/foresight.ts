@@ -5,15 +5,15 @@
 
 import { sha256 } from '@noble/hashes/sha2.js';
 import type { Answer, AnswerAhead, ClientIdentity } from '../../proto/answer.ts';
+import { fromHex } from '../../proto/bytes.ts';
 import type { Call, Request, RequestOf } from '../../proto/hsmd/calls.ts';
 import { callOf, decodeRequest } from '../../proto/hsmd/message.ts';
 import type { Secp } from '../crypto/secp.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
 import type { Policy } from '../policy/policy.ts';
-import { type ChannelState, highest, type Setup } from '../state/channel_state.ts';
+import { type ChannelState, highest } from '../state/channel_state.ts';
 import { channelKey } from '../state/state.ts';
-import { fromHex } from '../../proto/bytes.ts';
-import { type Memory, type Prediction, predictions } from './predictions.ts';
+import { type Memory, type Prediction, predictions, type RememberedChannel } from './predictions.ts';
 
 export interface ForesightParts {
   readonly secp: Secp;
@@ -21,14 +21,14 @@ export interface ForesightParts {
   readonly handle: (client: ClientIdentity, bytes: Uint8Array) => Promise<Answer>;
 }
 
-/** Setups that are remembered beside the policy's own state: a policy that keeps none has only these. */
-const mostSetups = 4096;
+/** Channels that are remembered beside the policy's own state: a policy that keeps none has only these. */
+const mostChannels = 4096;
 /** Channels whose points go with the reply to init: more would make the start wait for them. */
 const mostAtStart = 64;
 
 export class Foresight {
   readonly #parts: ForesightParts;
-  readonly #setups = new Map<string, Setup>();
+  readonly #channels = new Map<string, RememberedChannel>();
 
   constructor(parts: ForesightParts) {
     this.#parts = parts;
@@ -43,8 +43,9 @@ export class Foresight {
   ): Promise<readonly AnswerAhead[]> {
     const call = callOf(bytes);
     if (call === undefined || (call !== 'setupChannel' && predictions[call] === undefined)) return [];
-    const request = decodeRequest(bytes, this.#parts.secp);
-    if (request.call === 'setupChannel') this.#remember(client, bytes);
+    // A copy where it is to be remembered: what is read are views of a larger message.
+    const request = decodeRequest(call === 'setupChannel' ? bytes.slice() : bytes, this.#parts.secp);
+    this.#remember(client, request);
     const expected = this.#predict(this.#memory(keys), client, request, reply);
     const answers: AnswerAhead[] = [];
     for (const { client: asker, request: next, stays } of expected) {
@@ -69,27 +70,36 @@ export class Foresight {
     return {
       secp,
       keys,
-      setup: ({ nodeId, dbid }) => {
-        const key = channelKey(nodeId, dbid);
-        return this.#setups.get(key) ?? policy.channels?.().get(key)?.setup;
-      },
-      channels: () => [...(policy.channels?.().values() ?? [])].slice(-mostAtStart).map(remembered),
+      channel: (client) => this.#channel(client),
+      channels: () =>
+        [...(policy.channels?.().values() ?? [])].slice(-mostAtStart).map((state) => ({
+          ...remembered(state),
+          client: { nodeId: fromHex(state.peer), dbid: state.dbid, capabilities: 447n },
+        })),
     };
   }
 
-  /** A copy: the request's fields are views of a larger message. */
-  #remember({ nodeId, dbid }: ClientIdentity, bytes: Uint8Array): void {
-    const request = decodeRequest(bytes.slice(), this.#parts.secp);
-    if (request.call !== 'setupChannel') return;
+  #channel({ nodeId, dbid }: ClientIdentity): RememberedChannel | undefined {
     const key = channelKey(nodeId, dbid);
-    this.#setups.delete(key);
-    this.#setups.set(key, request.fields);
-    const [oldest] = this.#setups.keys();
-    if (this.#setups.size > mostSetups && oldest !== undefined) this.#setups.delete(oldest);
+    const state = this.#parts.policy.channels?.().get(key);
+    return state === undefined ? this.#channels.get(key) : remembered(state);
+  }
+
+  #remember(client: ClientIdentity, { call, fields }: Request): void {
+    if (this.#parts.policy.channels !== undefined) return;
+    if (call !== 'setupChannel' && call !== 'validateCommitmentTx') return;
+    const key = channelKey(client.nodeId, client.dbid);
+    const { setup, validated } = this.#channels.get(key) ?? { setup: undefined, validated: -1n };
+    this.#channels.delete(key);
+    this.#channels.set(
+      key,
+      call === 'setupChannel' ? { setup: fields, validated } : { setup, validated: fields.commitNum },
+    );
+    const [oldest] = this.#channels.keys();
+    if (this.#channels.size > mostChannels && oldest !== undefined) this.#channels.delete(oldest);
   }
 }
 
-function remembered({ peer, dbid, sides }: ChannelState) {
-  const client = { nodeId: fromHex(peer), dbid, capabilities: 447n };
-  return { client, validated: highest(sides.local) };
+function remembered({ setup, sides }: ChannelState): RememberedChannel {
+  return { setup, validated: highest(sides.local) };
 }

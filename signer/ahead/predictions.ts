@@ -26,7 +26,7 @@ export interface Expected {
 
 /** One channel as far as it is remembered. */
 export interface RememberedChannel {
-  readonly client: ClientIdentity;
+  readonly setup: Setup | undefined;
   /** Our highest commitment number that was validated; -1 before the first. */
   readonly validated: bigint;
 }
@@ -34,10 +34,9 @@ export interface RememberedChannel {
 export interface Memory {
   readonly secp: Secp;
   readonly keys: NodeKeys;
-  /** How a client's channel was set up, where that is known. */
-  setup(client: ClientIdentity): Setup | undefined;
+  channel(client: ClientIdentity): RememberedChannel | undefined;
   /** The channels that a start will ask about. */
-  channels(): readonly RememberedChannel[];
+  channels(): readonly (RememberedChannel & { readonly client: ClientIdentity })[];
 }
 
 /** What follows a request of `client` that was answered with `reply`. */
@@ -81,16 +80,16 @@ function started(memory: Memory): readonly Expected[] {
 
 /** channeld has every HTLC transaction of a commitment signed right behind the commitment, in order. */
 function htlcTransactions(
-  { secp, keys, setup }: Memory,
+  { secp, keys, channel: remembered }: Memory,
   client: ClientIdentity,
   { tx, htlcs, feerate, commitNum, remotePerCommit, remoteFundingKey }: RequestOf<'signRemoteCommitmentTx'>,
 ): readonly Expected[] {
-  const known = htlcs.length > 0 ? setup(client) : undefined;
+  const setup = htlcs.length > 0 ? remembered(client)?.setup : undefined;
   const [input] = tx.tx.inputs;
   const spent = spentOutput(tx.psbt, 0);
-  if (known === undefined || input === undefined || spent === undefined) return [];
+  if (setup === undefined || input === undefined || spent === undefined) return [];
   const { basepoints, funding: ours } = keys.channel(client.nodeId, client.dbid);
-  const channel = channelOf(known, basepoints);
+  const channel = channelOf(setup, basepoints);
   const { txid, vout } = input;
   const funding = { txid, vout, value: spent.amount, localPubkey: ours.point, remotePubkey: remoteFundingKey };
   const id = { channel, funding, owner: 'remote', number: commitNum } as const;
@@ -119,6 +118,15 @@ export const predictions: { readonly [C in Call]?: Prediction<C> } = {
 
   /** The reply has the next point; with the one behind it the next commitment can be acknowledged. */
   validateCommitmentTx: (_memory, client, { commitNum }) => points(client, commitNum + 2n),
+
+  /** When the close is agreed, lightningd has the same transaction signed as if it were a commitment. */
+  signMutualCloseTx({ channel }, client, { tx, remoteFundingKey }) {
+    const commitNum = channel(client)?.validated ?? -1n;
+    if (commitNum < 0n) return [];
+    const { nodeId: peerId, dbid } = client;
+    const request = { peerId, dbid, tx, remoteFundingKey, commitNum };
+    return [{ client: lightningd, request: encodeMessage(calls.signCommitmentTx.request, request), stays: true }];
+  },
 
   checkOutpoint(_memory, client, outpoint, reply) {
     if (!decodeMessage(calls.checkOutpoint.reply, reply).isBuried) return [];

@@ -1,164 +1,108 @@
 /**
- * Approval by the owner's own clients: what they signed on their devices says what may be done. The host only carries
- * these requests, so it may leave some out, repeat old ones, swap URIs, or mix the runes of several devices; each of that
- * ends here.
- *
- * What is accepted, and why: a request whose URI is signed too (Keyhold's clients) means what its method says. From stock
- * clients, which leave the URI open, only bytes that no method reads differently are taken (readings.ts): a `Pay` with an
- * amount or a maximum fee is one, a `Pay` with nothing but an invoice is not, for a client that asked to decode that
- * invoice signed the same bytes. Such payments are left to the owner's limits, or to the owner.
+ * The owner's word as their own clients give it: what they signed on their devices says what may be done. The host only
+ * carries these requests, so it may leave some out, repeat old ones, swap URIs, or mix the runes of several devices; each
+ * of that ends here.
  */
 
 import { toHex } from '../../proto/bytes.ts';
-import { WireError } from '../../proto/hsmd/codec.ts';
+import type { Clock } from '../../proto/clock.ts';
+import { errorText, type Log } from '../../proto/log.ts';
 import type { Secret } from '../../proto/secret.ts';
+import type { SignedRequest } from '../../proto/signed_request.ts';
 import type { Network } from '../chain/networks.ts';
-import { InvoiceError } from '../lightning/invoice_error.ts';
-import { AddressError } from './address.ts';
-import { type Approval, approvalOf, type FeeBudget, objection } from './approval.ts';
-import type { Approver, Facts } from './approver.ts';
-import { type Intent, IntentError, intentsOf } from './intents.ts';
-import { type ProtoMessage, readMessage } from './protobuf.ts';
-import { keyOfPurpose } from './purpose.ts';
-import { readingsOf } from './readings.ts';
-import { parseRune, type Rune, RuneError } from './rune.ts';
+import type { Leave } from '../policy/leave.ts';
+import type { Approver, Consent, Purpose } from '../policy/purpose.ts';
+import type { Settings } from '../policy/settings.ts';
+import type { Store } from '../store/store.ts';
+import { asksForLeave, type Intent } from './intents.ts';
+import { isUngranted, meaningOf } from './meaning.ts';
+import { parseRune, RuneError } from './rune.ts';
 import { checkRune } from './rune_check.ts';
-import type { SeenRequests } from './seen.ts';
-import {
-  type Freshness,
-  RequestError,
-  type SignedRequest,
-  type VerifiedRequest,
-  verifyRequest,
-} from './signed_request.ts';
+import { ShownRequests } from './shown.ts';
+import { defaultFreshness, RequestError, type VerifiedRequest, verifyRequest } from './signed_request.ts';
 
-export interface ClientRequestRules {
+export interface ClientRequestParts {
   /** Our node's id, 33 bytes. */
   readonly nodeId: Uint8Array;
   readonly network: Network;
-  /** See `runeSecret`. */
-  readonly runeSecret: Secret;
-  readonly revoked: ReadonlySet<string>;
-  readonly freshness: Freshness;
-  /** Whether requests without a signed URI count at all. */
-  readonly acceptStock: boolean;
-  readonly budget: FeeBudget;
-  /** How long such an approval lasts, in milliseconds. */
-  readonly lifetime: number;
-  readonly seen: SeenRequests;
-  /** Milliseconds since a rune's id was last used, for runes with `per` or `rate`; see RuneFacts.idle. */
-  readonly idle: (runeId: string, now: number) => number | undefined;
+  /** What the node's runes are made with. */
+  readonly runes: Secret;
+  readonly settings: Pick<Settings, 'stockRequests' | 'revokedRunes'>;
+  readonly store: Pick<Store, 'entries' | 'commit'>;
+  readonly clock: Clock;
+  readonly log: Log;
 }
 
-/** Yes where a fresh, verified request asks for what is wanted; abstains otherwise. */
-export function fromClientRequests(rules: ClientRequestRules): Approver {
-  return {
-    async approve(wanted, facts, signal) {
-      const reasons: string[] = [];
-      for (const request of facts.requests) {
-        signal.throwIfAborted();
-        try {
-          const { approvals, verified } = await approvalsOf(rules, request, facts);
-          if (!approvals.some((approval) => objection(approval, wanted, facts.now) === undefined)) continue;
-          if (facts.checkOnly || (await isFirstUse(rules, verified, facts.now))) return { answer: 'yes', approvals };
-          reasons.push(`${verified.method}: it has been approved before`);
-        } catch (error: unknown) {
-          reasons.push(objectionOf(error));
-        }
-      }
-      return { answer: 'abstain', reason: ['no client request asks for it', ...reasons].join('; ') };
-    },
-  };
-}
+/** How long a request gives leave, in seconds: for as long as lightningd may try. A close has to wait for the peer. */
+const goodFor = { close: 24 * 60 * 60, rest: 60 * 60 } as const;
 
-function isFirstUse({ seen, freshness }: ClientRequestRules, { id, signedAt }: VerifiedRequest, now: number) {
-  return seen.remember(id, signedAt + freshness.maxAge, now);
-}
+export class ClientRequests implements Approver {
+  readonly name = 'requests of clients';
+  readonly #parts: ClientRequestParts;
+  readonly #shown: ShownRequests;
+  readonly #arriving = new Set<Promise<void>>();
 
-/** What a request approves. Throws RequestError, RuneError and what `meaningOf` throws. */
-async function approvalsOf(
-  rules: ClientRequestRules,
-  request: SignedRequest,
-  { now }: Facts,
-): Promise<{ readonly approvals: readonly Approval[]; readonly verified: VerifiedRequest }> {
-  const verified = await verifyRequest(request, rules.nodeId, now, rules.freshness);
-  if (!verified.bound && !rules.acceptStock)
-    throw new RequestError(`${verified.uri}: expected a signature over its URI`);
-  const intents = meaningOf(verified, rules.network);
-  checkRuneOf(rules, parseRune(request.rune), verified, intents, now);
-  const expiresAt = now + rules.lifetime;
-  const approvals = intents.map((intent, index) =>
-    approvalOf(intent, {
-      id: `${toHex(verified.id)}/${index}`,
-      by: `${verified.method} by a client`,
-      expiresAt,
-      budget: rules.budget,
-    }),
-  );
-  return { approvals, verified };
-}
+  constructor(parts: ClientRequestParts) {
+    this.#parts = parts;
+    this.#shown = new ShownRequests(parts.store);
+  }
 
-function checkRuneOf(
-  rules: ClientRequestRules,
-  rune: Rune,
-  { method, pubkey }: VerifiedRequest,
-  intents: readonly Intent[],
-  now: number,
-): void {
-  const amounts = intents.map(({ amountMsat }) => amountMsat);
-  const amountMsat = amounts.reduce(
-    (sum: bigint | 'all', one) => (sum === 'all' || one === 'all' ? 'all' : sum + one),
-    0n,
-  );
-  checkRune(rune, rules.runeSecret, rules.revoked, {
-    method,
-    pubkey: toHex(pubkey),
-    time: Math.floor(now / 1000),
-    amountMsat: amountMsat === 'all' || amounts.length === 0 ? undefined : amountMsat,
-    idle: rune.id === undefined ? undefined : rules.idle(rune.id, now),
-  });
-}
+  /** Takes a request that the host shows. Never rejects: what is wrong with it is for the log. */
+  async show(request: SignedRequest): Promise<void> {
+    if (!asksForLeave(request.uri)) return;
+    const arriving = this.#take(request).catch((error: unknown) => this.#complain(request, error));
+    this.#arriving.add(arriving);
+    await arriving;
+    this.#arriving.delete(arriving);
+  }
 
-/**
- * What a verified request asks for. Throws RequestError where the bytes are no request of that method or, with an
- * unsigned URI, could be another's; IntentError, InvoiceError, AddressError and WireError where it cannot be granted.
- */
-export function meaningOf({ uri, payload, bound }: VerifiedRequest, network: Network): readonly Intent[] {
-  const readings = readingsOf(payload);
-  if (!readings.includes(uri)) throw new RequestError(`the bytes are no request of ${uri} as this signer knows it`);
-  const message = readMessage(payload);
-  const intents = intentsOf(uri, message, network);
-  if (bound || intents.length === 0) return intents;
-  for (const other of readings)
-    if (other !== uri && !isSame(other, message, network, intents))
-      throw new RequestError(`the same bytes could be a request of ${other}: expected a signature over the URI`);
-  return intents;
-}
+  /** Yes where a request that was shown before asks for it. */
+  async approve(purpose: Purpose, now: number): Promise<Consent> {
+    await Promise.all(this.#arriving);
+    return this.#shown.use(purpose, now);
+  }
 
-/** Whether a request of another method would ask for exactly the same; one that this signer cannot judge would not. */
-function isSame(other: string, message: ProtoMessage, network: Network, intents: readonly Intent[]): boolean {
-  try {
-    return keyOfIntents(intentsOf(other, message, network)) === keyOfIntents(intents);
-  } catch (error: unknown) {
-    if (isUngranted(error)) return false;
-    throw error;
+  async #take(request: SignedRequest): Promise<void> {
+    const { nodeId, network, settings, clock } = this.#parts;
+    const verified = await verifyRequest(request, nodeId, clock.now(), defaultFreshness);
+    if (!verified.bound && !settings.stockRequests) throw new RequestError('expected a signature over the URI');
+    const intents = meaningOf(verified, network);
+    // From here to taking it nothing waits: two that arrive at once cannot both use a rune that allows one.
+    const now = clock.now();
+    const runeId = this.#checkRune(request.rune, verified, intents, now);
+    if (intents.length === 0) return;
+    const leaves = intents.map((intent) => leaveFor(intent, Math.floor(now / 1000)));
+    const until = verified.signedAt + defaultFreshness.maxAge;
+    if (!(await this.#shown.take({ id: verified.id, until, runeId, leaves }, now)))
+      this.#parts.log('debug', 'a client’s request was shown again', { uri: verified.uri });
+  }
+
+  /** The id of the rune. @throws RuneError */
+  #checkRune(bytes: Uint8Array, verified: VerifiedRequest, intents: readonly Intent[], now: number): string {
+    const { runes, settings } = this.#parts;
+    const rune = parseRune(bytes);
+    const amounts = intents.map(({ leaves }) => leaves);
+    return checkRune(rune, runes, settings.revokedRunes, {
+      method: verified.method,
+      pubkey: toHex(verified.pubkey),
+      time: Math.floor(now / 1000),
+      amountMsat: amounts.reduce<bigint | undefined>(
+        (sum, one) => (sum === undefined || one === 'all' ? undefined : sum + one),
+        amounts.length === 0 ? undefined : 0n,
+      ),
+      idle: this.#shown.idle(rune.id ?? '', now),
+    });
+  }
+
+  #complain({ uri }: SignedRequest, error: unknown): void {
+    const isBad = error instanceof RequestError || error instanceof RuneError || isUngranted(error);
+    const facts = { uri: uri.slice(0, 100), reason: errorText(error) };
+    if (isBad) this.#parts.log('warn', 'a client’s request allows nothing', facts);
+    else this.#parts.log('error', 'a client’s request could not be taken', facts);
   }
 }
 
-function isUngranted(error: unknown): error is Error {
-  return (
-    error instanceof IntentError ||
-    error instanceof InvoiceError ||
-    error instanceof AddressError ||
-    error instanceof WireError
-  );
-}
-
-function objectionOf(error: unknown): string {
-  if (error instanceof RequestError || error instanceof RuneError || isUngranted(error)) return error.message;
-  throw error;
-}
-
-function keyOfIntents(intents: readonly Intent[]): string {
-  return intents.map(({ purpose, amountMsat, feeMsat }) => `${keyOfPurpose(purpose)} ${amountMsat} ${feeMsat}`).join();
+function leaveFor({ wish }: Intent, now: number): Leave {
+  const seconds = wish.kind === 'closeTo' ? goodFor.close : goodFor.rest;
+  return { wish, usesLeft: 1, expires: now + seconds, occasions: [] };
 }

@@ -1,27 +1,23 @@
 /**
- * What a client's request means: URI and protobuf to purposes with amounts. A table of the methods by which value leaves,
- * or is asked for, with just the fields that matter; every other method means nothing. Field numbers are those of
- * cln.Node (Core Lightning 26.06) and greenlight.Node.
+ * What a client's request means: URI and protobuf to wishes. A table of the methods by which value leaves, or is asked
+ * for, with just the fields that matter; every other method means nothing. Field numbers are those of cln.Node (Core
+ * Lightning 26.06) and greenlight.Node.
  */
 
 import { sha256 } from '@noble/hashes/sha2.js';
-import { fromHex, utf8 } from '../../proto/bytes.ts';
+import { fromHex, toHex } from '../../proto/bytes.ts';
 import { parseHeader } from '../chain/header.ts';
 import type { Network } from '../chain/networks.ts';
 import { parseBolt12Offer } from '../lightning/bolt12.ts';
 import { parseInvoice } from '../lightning/invoice.ts';
+import type { InvoiceWish, Wish } from '../policy/wish.ts';
 import { scriptOfAddress } from './address.ts';
 import type { ProtoMessage } from './protobuf.ts';
-import type { Purpose } from './purpose.ts';
 
 export interface Intent {
-  readonly purpose: Purpose;
-  /** The most that may leave for it, fees aside; 'all' where the client said so. */
-  readonly amountMsat: bigint | 'all';
-  /** The fee the client agreed to; undefined: what the owner's limits say. */
-  readonly feeMsat: bigint | undefined;
-  /** One part of a payment whose other parts the client asks for separately (sendpay). */
-  readonly isPart?: boolean;
+  readonly wish: Wish | InvoiceWish;
+  /** What leaves by it, msat, fees aside: what a rune may bound. 'all': whatever is there. */
+  readonly leaves: bigint | 'all';
 }
 
 /** A request that asks for something, but not in a way that can be granted. */
@@ -32,6 +28,8 @@ export class IntentError extends Error {
 type Reader = (message: ProtoMessage, network: Network) => readonly Intent[];
 
 const msatPerSat = 1000n;
+/** 21 million bitcoin, in satoshi: no bound where a client said all. */
+const everything = 2_100_000_000_000_000n;
 /** lightningd's own for an invoice request without an expiry: a week. */
 const defaultExpirySeconds = 604_800;
 /** Fees below this are not held to a percentage unless the client says otherwise (pay's exemptfee). */
@@ -45,31 +43,35 @@ const readers: Readonly<Record<string, Reader>> = {
   '/cln.Node/SendAmount':        (m, n) => [payment(n, m.text(1), amount(m, 2), undefined, () => amount(m, 3))],
   '/cln.Node/PreApproveInvoice': (m, n) => [payment(n, m.text(1), undefined, undefined, () => undefined)],
   '/greenlight.Node/TrampolinePay': (m, n) => [payment(n, m.text(1), m.number(3) || undefined, undefined, (sent) => percentOf(sent, m.float(5)))],
-  '/cln.Node/KeySend':           (m) => [keysend(m.bytes(1), undefined, amount(m, 10), maxFee(m, amount(m, 10)))],
-  '/cln.Node/Xkeysend':          (m) => [keysend(m.bytes(1), undefined, amount(m, 2), amount(m, 4))],
-  '/cln.Node/PreApproveKeysend': (m) => [keysend(m.bytes(1), m.bytes(2), amount(m, 3), undefined)],
+  '/cln.Node/KeySend':           (m) => [pay('keysend', m.bytes(1), amount(m, 10), maxFee(m, amount(m, 10)))],
+  '/cln.Node/Xkeysend':          (m) => [pay('keysend', m.bytes(1), amount(m, 2), amount(m, 4))],
+  '/cln.Node/PreApproveKeysend': (m) => [pay('pay', m.bytes(2), amount(m, 3), undefined)],
   '/cln.Node/SendPay':           (m) => [rawHtlc(m.bytes(2), m.messages(1)[0], 5)],
   '/cln.Node/SendOnion':         (m) => [rawHtlc(m.bytes(3), m.message(2), 2)],
-  '/cln.Node/Withdraw':          (m, n) => [output(n, m.text(1), amountOrAll(m.message(2)))],
-  '/cln.Node/MultiWithdraw':     (m, n) => m.messages(1).map((to) => output(n, to.text(1), required(amount(to, 2)))),
-  '/cln.Node/TxPrepare':         (m, n) => m.messages(5).map((to) => output(n, to.text(1), required(amount(to, 2)))),
-  '/cln.Node/FundChannel':       (m) => [channel(m.bytes(9), amountOrAll(m.message(1)), amount(m, 5))],
-  '/cln.Node/FundChannelStart':  (m) => [channel(m.bytes(1), required(amount(m, 2)), amount(m, 6))],
-  '/cln.Node/OpenChannelInit':   (m) => [channel(m.bytes(1), required(amount(m, 10)), undefined)],
-  '/cln.Node/MultiFundChannel':  (m) => m.messages(1).map((to) => channel(nodeId(to.text(1)), amountOrAll(to.message(2)), amount(to, 4))),
-  '/cln.Node/SpliceOut':         (m, n) => [output(n, m.text(3), satoshiText(required(m.text(2))))],
-  '/cln.Node/Close':             (m, n) => [close(n, required(m.text(1)), m.text(3))],
+  '/cln.Node/Withdraw':          (m, n) => [onchain('spend', script(n, m.text(1)), amountOrAll(m.message(2)))],
+  '/cln.Node/MultiWithdraw':     (m, n) => outputs(n, m.messages(1)),
+  '/cln.Node/TxPrepare':         (m, n) => outputs(n, m.messages(5)),
+  '/cln.Node/FundChannel':       (m, n) => channel(n, m.bytes(9), amountOrAll(m.message(1)), amount(m, 5), m.text(6)),
+  '/cln.Node/FundChannelStart':  (m, n) => channel(n, m.bytes(1), required(amount(m, 2)), amount(m, 6), m.text(5)),
+  '/cln.Node/OpenChannelInit':   (m, n) => channel(n, m.bytes(1), required(amount(m, 10)), undefined, m.text(6)),
+  '/cln.Node/MultiFundChannel':  (m, n) => m.messages(1).flatMap((to) => channel(n, nodeId(to.text(1)), amountOrAll(to.message(2)), amount(to, 4), to.text(5))),
+  '/cln.Node/SpliceOut':         (m, n) => [onchain('spliceTo', script(n, m.text(3)), satoshiText(required(m.text(2))))],
+  '/cln.Node/Close':             (m, n) => close(n, required(m.text(1)), m.text(3)),
   '/cln.Node/Invoice':           (m) => [issue(m)],
   '/greenlight.Node/LspInvoice': (m) => [lspInvoice(m)],
-  '/cln.Node/SignMessage':       (m) => [{ purpose: { kind: 'message', text: utf8(required(m.text(1))) }, amountMsat: 0n, feeMsat: 0n }],
 };
+
+/** Whether requests of this URI can mean anything here. */
+export function asksForLeave(uri: string): boolean {
+  return Object.hasOwn(readers, uri);
+}
 
 /**
  * What a request asks for; nothing where the method asks for nothing that needs approval. Throws IntentError,
  * InvoiceError, AddressError and WireError where it cannot be granted as it stands.
  */
 export function intentsOf(uri: string, message: ProtoMessage, network: Network): readonly Intent[] {
-  return Object.hasOwn(readers, uri) ? (readers[uri]?.(message, network) ?? []) : [];
+  return asksForLeave(uri) ? (readers[uri]?.(message, network) ?? []) : [];
 }
 
 function required<T>(value: T | undefined): T {
@@ -98,24 +100,41 @@ function payment(
   part: bigint | undefined,
   fee: (sent: bigint) => bigint | undefined,
 ): Intent {
-  const { purpose, price } = payable(required(text), network);
-  if (purpose.kind === 'payment' && price !== undefined && asked !== undefined && asked !== price)
+  const { kind, target, price } = payable(required(text), network);
+  if (kind === 'pay' && price !== undefined && asked !== undefined && asked !== price)
     throw new IntentError(`an invoice of ${price} msat and an amount of ${asked} msat beside it`);
   const amountMsat = part ?? asked ?? price;
   if (amountMsat === undefined) throw new IntentError('nothing says how much to pay');
-  return { purpose, amountMsat, feeMsat: fee(amountMsat) };
+  return pay(kind, target, amountMsat, fee(amountMsat), kind === 'pay' && part !== undefined);
 }
 
-/** An invoice or an offer, and what it costs if it says so. */
-function payable(text: string, network: Network): { readonly purpose: Purpose; readonly price: bigint | undefined } {
+interface Payable {
+  readonly kind: 'pay' | 'offer';
+  readonly target: Uint8Array;
+  /** What it costs, where it says so. */
+  readonly price: bigint | undefined;
+}
+
+function payable(text: string, network: Network): Payable {
   const plain = text.replace(/^lightning:/i, '');
   if (/^lno1/i.test(plain)) {
     const { id, amountMsat } = parseBolt12Offer(plain);
-    return { purpose: { kind: 'offer', offerId: id }, price: amountMsat };
+    return { kind: 'offer', target: id, price: amountMsat };
   }
   const chain = parseHeader(network.genesis).hash;
   const { paymentHash, amountMsat } = parseInvoice(plain, { invoicePrefix: network.invoicePrefix, chain });
-  return { purpose: { kind: 'payment', paymentHash }, price: amountMsat };
+  return { kind: 'pay', target: paymentHash, price: amountMsat };
+}
+
+function pay(
+  kind: 'pay' | 'offer' | 'keysend',
+  target: Uint8Array | undefined,
+  amountMsat: bigint | undefined,
+  feeBudgetMsat: bigint | undefined,
+  isPart = false,
+): Intent {
+  const amount = required(amountMsat);
+  return { wish: { kind, target: toHex(required(target)), amount, feeBudgetMsat, isPart }, leaves: amount };
 }
 
 /** pay's and keysend's: maxfee (11), or the larger of maxfeepercent (4) and exemptfee (7). */
@@ -133,28 +152,27 @@ function percentOf(sent: bigint, percent: number | undefined): bigint | undefine
   return (sent * BigInt(Math.floor(percent * 10_000))) / 1_000_000n;
 }
 
-function keysend(
-  destination: Uint8Array | undefined,
-  paymentHash: Uint8Array | undefined,
-  amountMsat: bigint | undefined,
-  feeMsat: bigint | undefined,
-): Intent {
-  const purpose: Purpose = { kind: 'keysend', destination: required(destination), paymentHash };
-  return { purpose, amountMsat: required(amountMsat), feeMsat };
-}
-
 /** sendpay and sendonion: what the first hop is given includes all fees. */
 function rawHtlc(paymentHash: Uint8Array | undefined, firstHop: ProtoMessage | undefined, field: number): Intent {
-  const amountMsat = required(firstHop && amount(firstHop, field));
-  return { purpose: { kind: 'payment', paymentHash: required(paymentHash) }, amountMsat, feeMsat: 0n, isPart: true };
+  return pay('pay', paymentHash, firstHop && amount(firstHop, field), 0n, true);
 }
 
-function output(network: Network, address: string | undefined, amountMsat: bigint | 'all'): Intent {
-  return {
-    purpose: { kind: 'output', script: scriptOfAddress(required(address), network) },
-    amountMsat,
-    feeMsat: undefined,
-  };
+function script(network: Network, address: string | undefined): string {
+  return toHex(scriptOfAddress(required(address), network));
+}
+
+function onchain(kind: Exclude<Wish['kind'], 'pay' | 'offer' | 'keysend' | 'push'>, target: string, leaves: bigint | 'all'): Intent {
+  return { wish: { kind, target, amount: leaves === 'all' ? everything : leaves / msatPerSat }, leaves };
+}
+
+/** Several outputs to one script are one. */
+function outputs(network: Network, described: readonly ProtoMessage[]): readonly Intent[] {
+  const sums = new Map<string, bigint>();
+  for (const each of described) {
+    const target = script(network, each.text(1));
+    sums.set(target, (sums.get(target) ?? 0n) + required(amount(each, 2)));
+  }
+  return [...sums].map(([target, sum]) => onchain('spend', target, sum));
 }
 
 function satoshiText(text: string): bigint {
@@ -163,9 +181,18 @@ function satoshiText(text: string): bigint {
   return BigInt(digits) * msatPerSat;
 }
 
-function channel(peer: Uint8Array | undefined, amountMsat: bigint | 'all', push: bigint | undefined): Intent {
-  const purpose: Purpose = { kind: 'channel', peer: required(peer), pushMsat: push ?? 0n };
-  return { purpose, amountMsat, feeMsat: undefined };
+/** What is pushed is a part of the amount. */
+function channel(
+  network: Network,
+  peerId: Uint8Array | undefined,
+  leaves: bigint | 'all',
+  push: bigint | undefined,
+  closeTo: string | undefined,
+): readonly Intent[] {
+  const peer = toHex(required(peerId));
+  const opened = onchain('open', peer, leaves);
+  const pushed: Intent = { wish: { kind: 'push', target: peer, amount: push ?? 0n }, leaves: 0n };
+  return [opened, ...(push ? [pushed] : []), ...closing(network, peer, closeTo, 0n)];
 }
 
 /** `node id@host:port`. */
@@ -174,31 +201,41 @@ function nodeId(text: string | undefined): Uint8Array | undefined {
   return hex === undefined ? undefined : fromHex(hex);
 }
 
-function close(network: Network, name: string, destination: string | undefined): Intent {
-  const script = destination === undefined ? undefined : scriptOfAddress(destination, network);
-  return { purpose: { kind: 'close', names: [name.toLowerCase()], script }, amountMsat: 'all', feeMsat: undefined };
+/** A close to our wallet needs nobody's leave. */
+function closing(network: Network, name: string, to: string | undefined, leaves: bigint | 'all'): readonly Intent[] {
+  if (to === undefined) return [];
+  const wish: Wish = { kind: 'closeTo', target: script(network, to), amount: everything, channel: name };
+  return [{ wish, leaves }];
+}
+
+function close(network: Network, name: string, to: string | undefined): readonly Intent[] {
+  if (to !== undefined && !/^([0-9a-f]{64}|0[23][0-9a-f]{64})$/i.test(name))
+    throw new IntentError('expected the channel by its id or its peer’s, which the signer knows too');
+  return closing(network, name.toLowerCase(), to, 'all');
 }
 
 function issue(message: ProtoMessage): Intent {
   const preimage = message.bytes(5);
-  const terms = {
+  return issuing({
     amountMsat: amount(required(message.message(10)), 1),
     description: message.text(2) ?? '',
     hashOnly: message.number(9) === 1n,
     expirySeconds: Number(message.number(7) ?? defaultExpirySeconds),
     paymentHash: preimage && sha256(preimage),
-  };
-  return { purpose: { kind: 'issue', terms }, amountMsat: 0n, feeMsat: 0n };
+  });
 }
 
 /** The provider's part of the invoice is not known to the client: only amount and description are. */
 function lspInvoice(message: ProtoMessage): Intent {
-  const terms = {
+  return issuing({
     amountMsat: message.number(3) || undefined,
     description: message.text(4) ?? '',
     hashOnly: false,
     expirySeconds: undefined,
     paymentHash: undefined,
-  };
-  return { purpose: { kind: 'issue', terms }, amountMsat: 0n, feeMsat: 0n };
+  });
+}
+
+function issuing(invoice: Omit<InvoiceWish, 'kind'>): Intent {
+  return { wish: { kind: 'issue', ...invoice }, leaves: 0n };
 }

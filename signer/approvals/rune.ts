@@ -9,10 +9,8 @@
  */
 
 import { sha256 } from '@noble/hashes/sha2.js';
-import { base64url } from '@scure/base';
 import { concat, utf8 } from '../../proto/bytes.ts';
 import { Secret } from '../../proto/secret.ts';
-import { derive, unsalted } from '../keys/hkdf.ts';
 
 export type Condition = '!' | '=' | '/' | '^' | '$' | '~' | '<' | '>' | '{' | '}' | '#';
 
@@ -40,11 +38,6 @@ export class RuneError extends Error {
 }
 
 const codeLength = 32;
-
-/** The secret that a node's runes are made with, from its seed (Greenlight's derivation). */
-export function runeSecret(seed: Secret): Secret {
-  return seed.use((bytes) => derive(bytes, unsalted, 'gl-commando'));
-}
 
 /** Reads a rune's bytes. Throws RuneError. */
 export function parseRune(bytes: Uint8Array): Rune {
@@ -75,18 +68,6 @@ export function parseRune(bytes: Uint8Array): Rune {
 function refuseIds(restrictions: readonly Restriction[]): void {
   if (restrictions.flat().some(({ field }) => field === ''))
     throw new RuneError('an id that is not in the first restriction');
-}
-
-/** Reads a rune as it is passed around: base64url, with or without padding. Throws RuneError. */
-export function runeFromText(text: string): Rune {
-  let bytes: Uint8Array;
-  try {
-    const plain = text.replace(/=+$/, '');
-    bytes = base64url.decode(plain.padEnd(Math.ceil(plain.length / 4) * 4, '='));
-  } catch (error: unknown) {
-    throw new RuneError('no base64', { cause: error });
-  }
-  return parseRune(bytes);
 }
 
 /** A rune of our own with these restrictions. */

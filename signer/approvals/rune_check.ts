@@ -24,8 +24,8 @@ export interface RuneFacts {
 /** The version in every rune of this derivation. */
 export const runeVersion = 'gl0';
 
-/** Throws RuneError unless the rune is ours, not revoked, bound to the device, and allows the request. */
-export function checkRune(rune: Rune, secret: Secret, revoked: ReadonlySet<string>, facts: RuneFacts): void {
+/** The rune's id. Throws RuneError unless it is ours, not revoked, bound to the device, and allows the request. */
+export function checkRune(rune: Rune, secret: Secret, revoked: ReadonlySet<string>, facts: RuneFacts): string {
   if (!isMadeWith(secret, rune)) throw new RuneError('not a rune of this node');
   const { id, version, restrictions } = rune;
   if (id === undefined || version !== runeVersion)
@@ -45,6 +45,7 @@ export function checkRune(rune: Rune, secret: Secret, revoked: ReadonlySet<strin
   for (const restriction of restrictions)
     if (!restriction.some((one) => isPaced(one, facts.idle) || holds(one, fields)))
       throw new RuneError(`does not allow it: ${restriction.map(describe).join(' or ')}`);
+  return id;
 }
 
 /** Fields by name; undefined is known, but missing here. */

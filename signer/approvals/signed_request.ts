@@ -1,7 +1,6 @@
 /**
- * A client's request as it was signed on the owner's device: what justifies that value leaves. Greenlight's clients sign
- * the first frame of the body, its five bytes of gRPC framing included, with the time behind it. They do not sign the
- * URI. Keyhold's clients add a second signature by the same key which does:
+ * What a client signs, and whether it did. Greenlight's clients sign the first frame of the body, its five bytes of gRPC
+ * framing included, with the time behind it. They do not sign the URI. Keyhold's clients add a second signature by the same key which does:
  *
  *   "keyhold request 1" ‖ 00 ‖ u16 length of the URI ‖ URI ‖ node id (33) ‖ nonce (16) ‖ u64 time in ms ‖ frame
  *
@@ -13,23 +12,8 @@
  */
 
 import { concat, utf8 } from '../../proto/bytes.ts';
+import type { SignedRequest } from '../../proto/signed_request.ts';
 import { sha256Of } from '../crypto/hash.ts';
-
-/** As the host hands it on: Greenlight's PendingRequest, and what Keyhold's clients add. */
-export interface SignedRequest {
-  /** The frame. */
-  readonly request: Uint8Array;
-  readonly uri: string;
-  /** 64 bytes. */
-  readonly signature: Uint8Array;
-  /** 65 bytes, uncompressed. */
-  readonly pubkey: Uint8Array;
-  /** Milliseconds since 1970. */
-  readonly timestamp: bigint;
-  readonly rune: Uint8Array;
-  /** Keyhold's signature (64 bytes) and nonce (16). */
-  readonly bound?: { readonly signature: Uint8Array; readonly nonce: Uint8Array } | undefined;
-}
 
 export interface VerifiedRequest {
   /** 32 bytes, the same however the request is presented again: not of the signature, which has a second form. */

@@ -27,6 +27,8 @@ export class NodeKeys {
   readonly bolt12: KeyPair;
   /** m/86'/0'/0', only where the secret is a BIP 39 seed */
   readonly bip86: ExtendedKey | undefined;
+  /** What the node's runes are made with (Greenlight's derivation). */
+  readonly runes: Secret;
   /** What the copy of the signer's state is sealed with; no request can ask for it. */
   readonly state: Secret;
   readonly #bip86Receive: ExtendedKey | undefined;
@@ -44,6 +46,7 @@ export class NodeKeys {
     this.#channelBase = seed.use((bytes) => derive(bytes.subarray(0, 32), unsalted, 'peer seed'));
     this.#derivedSecret = seed.use((bytes) => derive(bytes, unsalted, 'derived secrets'));
     this.state = seed.use((bytes) => derive(bytes, unsalted, 'keyhold state'));
+    this.runes = seed.use((bytes) => derive(bytes, unsalted, 'gl-commando'));
     const node = forced?.nodeKey ?? seed.use((bytes) => firstScalar(secp, bytes.subarray(0, 32)));
     this.node = { secret: node, point: secp.publicKey(node) };
     const master = seed.use((bytes) => walletMaster(secp, bytes, forced?.bip32Seed));

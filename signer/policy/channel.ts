@@ -3,10 +3,13 @@
 import { fromHex, toHex } from '../../proto/bytes.ts';
 import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import { channelType } from '../lightning/channel.ts';
+import { Refusal } from '../refusal.ts';
 import { type ChannelState, freshChannel, highest } from '../state/channel_state.ts';
 import { channelNames } from './channel_names.ts';
+import { unburied } from './burial.ts';
+import { outpointOf } from './commitment.ts';
 import { paysWallet, withWalletIndex } from './our_scripts.ts';
-import type { Changes, Checks, Scope } from './scope.ts';
+import type { Changes, Checks, Facts, Scope } from './scope.ts';
 import { copyOf, type Described, describedBy, inconsistency, keepFundings, type Opening, openingOf } from './setup.ts';
 import { isValidated } from './wallet_outputs.ts';
 
@@ -143,6 +146,22 @@ type ChannelCall = Extract<
 /** Public keys, and whether a secret is ours, which nobody could guess. */
 const nothing = () => ({});
 
+/** An outpoint that is no funding of the channel is not in the chain as one, as far as the chain is looked at. */
+function notOfChannel({ chain }: Scope): Facts | undefined {
+  return chain?.inForce === true ? { differs: 'it is no funding' } : undefined;
+}
+
+/** Whether the rule is no more than a warning, which is given. */
+function onlyWarned(scope: Scope, facts: Facts): boolean {
+  try {
+    scope.broken('policy-chain-outpoint-buried', facts);
+    return true;
+  } catch (error: unknown) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
+}
+
 export const channelChecks: Checks<ChannelCall> = {
   getChannelBasepoints: nothing,
   checkFutureSecret: nothing,
@@ -163,11 +182,18 @@ export const channelChecks: Checks<ChannelCall> = {
     return { changes: { node: { ...node, forgottenDbid }, forget: { peer, dbid } } };
   },
 
-  /** Without a proof of the chain the answer is lightning_hsmd's: yes. */
-  checkOutpoint: nothing,
+  /** Without a feed of the chain the answer is lightning_hsmd's: yes. A no is asked again after ten seconds. */
+  async checkOutpoint(scope, { fundingTxid, fundingTxout }) {
+    const { client } = scope.context;
+    const outpoint = outpointOf({ txid: fundingTxid, vout: fundingTxout });
+    const channel = scope.state.channel(client.nodeId, client.dbid);
+    const funding = channel?.fundings.find((each) => each.outpoint === outpoint);
+    const missing = funding === undefined ? notOfChannel(scope) : await unburied(scope, funding);
+    return missing !== undefined && !onlyWarned(scope, missing) ? { reply: { isBuried: false } } : {};
+  },
 
   /** From here on only this funding counts, so we must be able to spend it. */
-  lockOutpoint(scope, { fundingTxid: txid, fundingTxout: vout }) {
+  async lockOutpoint(scope, { fundingTxid: txid, fundingTxout: vout }) {
     const { client } = scope.context;
     const channel = scope.state.channel(client.nodeId, client.dbid);
     const outpoint = `${toHex(txid)}:${vout}`;
@@ -178,7 +204,10 @@ export const channelChecks: Checks<ChannelCall> = {
       });
       return {};
     }
-    if (channel.fundings.length === 1) return {};
-    return { changes: { channel: keepFundings(channel, (funding) => funding === locked) } };
+    const missing = await unburied(scope, locked);
+    if (missing !== undefined) scope.broken('policy-chain-outpoint-buried', missing);
+    if (channel.fundings.length === 1 && locked.locked === true) return {};
+    const only = keepFundings(channel, (funding) => funding === locked);
+    return { changes: { channel: { ...only, fundings: [{ ...locked, locked: true }] } } };
   },
 };

@@ -20,8 +20,10 @@ import {
   type Outpoint,
   type Setup,
 } from '../state/channel_state.ts';
+import { Refusal } from '../refusal.ts';
 import { ourBalance, without } from '../state/settlement.ts';
 import { settle } from './accounts.ts';
+import { freeze } from './frozen.ts';
 import { checkLimits } from './limits.ts';
 import type { Changes, Checks, Scope } from './scope.ts';
 
@@ -224,6 +226,22 @@ function theirs(request: RequestOf<'signRemoteCommitmentTx'>): Given {
   return { tx, htlcs, feerate, owner: 'remote', number: commitNum, point: remotePerCommit, remoteFundingKey };
 }
 
+/** A commitment that is revoked was decided: what the host delivers once more after a crash is late, not wrong. */
+function isOver(scope: Scope, number: bigint): boolean {
+  const { client } = scope.context;
+  const local = scope.state.channel(client.nodeId, client.dbid)?.sides.local;
+  return local !== undefined && number <= local.revokedThrough;
+}
+
+function frozenBy(scope: Scope, given: Given, commitment: Commitment, tag: string): Changes {
+  const { client } = scope.context;
+  const state = scope.state.channel(client.nodeId, client.dbid);
+  const funding = state && fundingIn(scope, state, given);
+  if (state === undefined || funding === undefined) return {};
+  const accepted = withCommitment(state, funding, given, contentOf(commitment));
+  return { channel: freeze(state, accepted, { number: given.number, outpoint: funding.outpoint, tag }) };
+}
+
 export const commitmentChecks: Checks<'signRemoteCommitmentTx' | 'validateCommitmentTx'> = {
   async signRemoteCommitmentTx(scope, request) {
     return { changes: (await judge(scope, theirs(request))) ?? {} };
@@ -241,10 +259,18 @@ export const commitmentChecks: Checks<'signRemoteCommitmentTx' | 'validateCommit
       point,
       remoteFundingKey: undefined,
     };
-    const changes = await judge(scope, given, (commitment) => {
-      const invalid = checkCountersigned(scope.context.secp, commitment, sig, htlcSigs);
-      if (invalid !== undefined) scope.broken(invalid.tag, invalid.facts);
-    });
-    return { changes: changes ?? {} };
+    if (scope.context.acknowledged === true && isOver(scope, commitNum)) return {};
+    let verified: Commitment | undefined;
+    try {
+      const changes = await judge(scope, given, (commitment) => {
+        const invalid = checkCountersigned(scope.context.secp, commitment, sig, htlcSigs);
+        if (invalid !== undefined) scope.broken(invalid.tag, invalid.facts);
+        verified = commitment;
+      });
+      return { changes: changes ?? {} };
+    } catch (error: unknown) {
+      if (!(error instanceof Refusal) || verified === undefined || scope.context.acknowledged !== true) throw error;
+      return { changes: frozenBy(scope, given, verified, error.tag), refusal: error };
+    }
   },
 };

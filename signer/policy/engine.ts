@@ -8,6 +8,7 @@ import type { Call, ReplyOf, Request, RequestOf } from '../../proto/hsmd/calls.t
 import { hsmdName } from '../../proto/hsmd/calls.ts';
 import { encodeReply } from '../../proto/hsmd/message.ts';
 import type { Log } from '../../proto/log.ts';
+import type { ChainView } from '../chain/view.ts';
 import type { Context } from '../context.ts';
 import type { InvoiceNetwork } from '../lightning/invoice.ts';
 import type { Refusal } from '../refusal.ts';
@@ -15,6 +16,8 @@ import type { ChannelState } from '../state/channel_state.ts';
 import { SignerState } from '../state/state.ts';
 import type { Store } from '../store/store.ts';
 import { checks } from './checks.ts';
+import { effectiveSettings } from './effective.ts';
+import { checkNotFrozen } from './frozen.ts';
 import type { Approver, Consent, Purpose } from './purpose.ts';
 import type { Check, Scope, Verdict } from './scope.ts';
 import { takeBroken } from './scope.ts';
@@ -29,6 +32,8 @@ export interface EngineParts {
   readonly log: Log;
   /** The chain's height, where a feed proves one. */
   readonly height: () => number | undefined;
+  /** What else a feed proves; undefined where there is no feed. */
+  readonly chain?: ChainView | undefined;
 }
 
 export class PolicyEngine {
@@ -47,6 +52,10 @@ export class PolicyEngine {
   /** Decides on a request; `sign` computes lightning_hsmd's reply. @throws Refusal */
   async decide(context: Context, request: Request, sign: () => Uint8Array): Promise<Uint8Array> {
     const verdict = await this.#judge(context, request);
+    if (verdict.refusal !== undefined) {
+      await this.#parts.store.commit(verdict.changes === undefined ? [] : this.#state.apply(verdict.changes));
+      throw verdict.refusal;
+    }
     const reply =
       verdict.reply === undefined ? sign() : encodeReply(request.call, verdict.reply as ReplyOf<typeof request.call>);
     const changes = verdict.changes === undefined ? [] : this.#state.apply(verdict.changes);
@@ -62,13 +71,16 @@ export class PolicyEngine {
     if (check === undefined) return {};
     for (;;) {
       const { version } = this.#state;
-      const verdict = await check(this.#scope(context, request.call, answers), request.fields as RequestOf<Call>);
+      const scope = this.#scope(context, request.call, answers);
+      checkNotFrozen(scope, request.call);
+      const verdict = await check(scope, request.fields as RequestOf<Call>);
       if (this.#state.version === version) return verdict;
     }
   }
 
   #scope(context: Context, call: Call, answers: Map<string, Consent>): Scope {
-    const { settings, approver, clock, log, network, height } = this.#parts;
+    const { approver, clock, log, network, height, chain } = this.#parts;
+    const settings = effectiveSettings(this.#parts.settings, chain?.estimate, clock.now());
     const now = Math.floor(clock.now() / 1000);
     const { dbid } = context.client;
     return {
@@ -78,6 +90,7 @@ export class PolicyEngine {
       now,
       network,
       height: height(),
+      chain,
       broken: takeBroken(settings, (tag, message) =>
         log('warn', 'a rule that only warns is broken', { tag, message, call: hsmdName(call), dbid }),
       ),

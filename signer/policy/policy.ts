@@ -1,6 +1,7 @@
 /** The one place a policy goes: between decoding a request and signing it. */
 
 import type { Request, RequestOf } from '../../proto/hsmd/calls.ts';
+import type { SignedRequest } from '../../proto/signed_request.ts';
 import type { Context } from '../context.ts';
 import type { Preinit, Started } from '../startup.ts';
 import type { ChannelState } from '../state/channel_state.ts';
@@ -17,6 +18,8 @@ export interface Policy {
    * on is durable when it resolves. @throws Refusal
    */
   decide(context: Context, request: Request, sign: () => Uint8Array): Uint8Array | Promise<Uint8Array>;
+  /** Told of a client’s request that the host shows as its reason for what it will ask. Never rejects. */
+  show(request: SignedRequest): Promise<void>;
   /** The channels it remembers, by `channelKey`; a policy without state remembers none. */
   channels?(): ReadonlyMap<string, ChannelState>;
 }
@@ -27,4 +30,5 @@ export const noPolicy: Policy = {
   approvesPayments: true,
   start: () => Promise.resolve(),
   decide: (_context, _request, sign) => sign(),
+  show: () => Promise.resolve(),
 };

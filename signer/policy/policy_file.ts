@@ -22,6 +22,8 @@ export interface PolicyFile {
   readonly profile: Profile | undefined;
   readonly values: Partial<Pick<Settings, Field>>;
   readonly allow: Allow;
+  /** Ids of runes. */
+  readonly revokedRunes: readonly string[];
   readonly severities: ReadonlyMap<string, Severity>;
 }
 
@@ -31,6 +33,7 @@ export const emptyFile: PolicyFile = {
   profile: undefined,
   values: {},
   allow: allowNothing,
+  revokedRunes: [],
   severities: new Map(),
 };
 
@@ -38,7 +41,8 @@ type Table = Readonly<Record<string, unknown>>;
 
 const fieldOf = new Map(fields.map((field) => [keyOf(field), field]));
 const tables = ['allow', 'severity'];
-const topKeys = ['policy', 'profile', ...fieldOf.keys()];
+const runesKey = 'revoked_runes';
+const topKeys = ['policy', 'profile', runesKey, ...fieldOf.keys()];
 const listKeys = ['addresses', 'scripts', 'xpubs', 'nodes'] as const;
 const allowKeys: readonly string[] = [...listKeys, 'xpub_addresses'];
 const profileNames = Object.keys(profiles);
@@ -53,6 +57,7 @@ export function readPolicyFile(text: string): PolicyFile {
     profile: profileOf(top),
     values: valuesOf(top),
     allow: allowOf(subtable(top, 'allow')),
+    revokedRunes: textsOf(top, runesKey, runesKey),
     severities: severitiesOf(subtable(top, 'severity')),
   };
 }
@@ -70,7 +75,8 @@ export function settingsFor(file: PolicyFile, network: Network, secp: Secp): Set
       throw new PolicyFileError(
         `expected ${keyOf(low)} (${scalars[low]}) to be no more than ${keyOf(high)} (${scalars[high]})`,
       );
-  return { ...scalars, ...allowedOn(file.allow, network, secp), severities: file.severities };
+  const revokedRunes = new Set(file.revokedRunes);
+  return { ...scalars, ...allowedOn(file.allow, network, secp), revokedRunes, severities: file.severities };
 }
 
 function tableOf(text: string): Table {
@@ -146,7 +152,7 @@ function valuesOf(top: Table): PolicyFile['values'] {
 
 function allowOf(table: Table): Allow {
   for (const key of Object.keys(table)) checkKey(key, allowKeys, 'allow');
-  const lists = listKeys.map((key) => [key, textsOf(table, key)] as const);
+  const lists = listKeys.map((key) => [key, textsOf(table, key, `allow.${key}`)] as const);
   const each = table['xpub_addresses'] ?? BigInt(allowNothing.xpubAddresses);
   if (typeof each !== 'bigint' || each < 1n || each > mostXpubAddresses)
     throw new PolicyFileError(
@@ -155,13 +161,13 @@ function allowOf(table: Table): Allow {
   return { ...allowNothing, ...Object.fromEntries(lists), xpubAddresses: Number(each) };
 }
 
-function textsOf(table: Table, key: string): readonly string[] {
+function textsOf(table: Table, key: string, name: string): readonly string[] {
   const value = table[key] ?? [];
   if (!Array.isArray(value))
-    throw new PolicyFileError(`allow.${key}: expected a list in brackets, got ${found(value)}`);
+    throw new PolicyFileError(`${name}: expected a list in brackets, got ${found(value)}`);
   return value.map((each: unknown, i) => {
     if (typeof each !== 'string')
-      throw new PolicyFileError(`allow.${key}[${i}]: expected a text in quotes, got ${found(each)}`);
+      throw new PolicyFileError(`${name}[${i}]: expected a text in quotes, got ${found(each)}`);
     return each;
   });
 }

@@ -64,7 +64,7 @@ export const rules = {
   'policy-onchain-no-unknown-outputs': refuse("each output is ours, allowlisted, a channel's funding, or approved with its amount", ...walletTxs),
   'policy-onchain-no-fund-inbound': refuse('in a transaction made with a peer we put in no more than our share', 'signWithdrawal'),
   'policy-onchain-fee-range': refuse('the fee is within the feerate bounds and below what it saves', ...walletTxs),
-  'policy-onchain-velocity': refuse('no more than on_chain_sat_per_day leaves without approval', 'signWithdrawal'),
+  'policy-onchain-velocity': refuse('no more than onchain_sat_per_day leaves without approval', 'signWithdrawal'),
   'policy-onchain-input-ours': refuse('an input called ours pays our script, and its amount is covered by the signature', ...walletTxs),
   'policy-onchain-signed-request': refuse("value leaves the wallet only for the owner's request, approval or allowlist", 'signWithdrawal'),
   // commitment
@@ -104,12 +104,13 @@ export const rules = {
   'policy-routing-balance': refuse('for a payment hash no more goes out than came in, was approved, and the fee budget allows', ...newCommitment),
   'policy-payment-once': refuse('an approval pays once', ...newCommitment),
   'policy-routing-cltv-delta': refuse('a forwarded HTLC leaves us time between its two expiries', ...newCommitment),
-  'policy-commitment-payment-velocity': refuse('no more than payments_sat_per_day is paid without approval', ...preapprovals, 'signRemoteCommitmentTx'),
+  'policy-commitment-payment-velocity': refuse('no more than payments_msat_per_day is paid without approval', ...preapprovals, 'signRemoteCommitmentTx'),
   'policy-commitment-payment-approved': refuse('a payment was asked for by the owner, approved, or is within automatic limits', ...preapprovals, 'signRemoteCommitmentTx'),
   'policy-invoice-not-expired': refuse('an invoice is paid before it expires', 'preapproveInvoice', 'preapproveInvoiceCheck'),
   'policy-invoice-amount': refuse('an invoice is paid with its amount, or with the amount the owner gave', 'preapproveInvoice', 'preapproveInvoiceCheck'),
   // revocation
   'policy-revoke-new-commitment-signed': refuse('commitment N is revoked only after N+1 was validated for every live funding', 'revokeCommitmentTx'),
+  'policy-channel-frozen': refuse('nothing moves a channel on whose node holds a commitment of ours that was refused', 'setupChannel', 'signRemoteCommitmentTx', 'signRemoteHtlcTx', 'validateCommitmentTx', 'revokeCommitmentTx', 'signMutualCloseTx', 'signSpliceTx'),
   'policy-revoke-not-closed': refuse('nothing is revoked or renewed once a close was signed', 'revokeCommitmentTx', 'validateCommitmentTx'),
   'policy-per-commitment-point-ahead': refuse('points are given no further ahead than the protocol needs', 'getPerCommitmentPoint'),
   // HTLC transactions

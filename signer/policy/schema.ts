@@ -6,7 +6,7 @@
 import type { Settings } from './settings.ts';
 
 /** What stands in a table of its own. */
-type ListField = 'allowedScripts' | 'allowedNodes' | 'severities';
+type ListField = 'allowedScripts' | 'allowedNodes' | 'revokedRunes' | 'severities';
 export type Field = Exclude<keyof Settings, ListField>;
 
 export interface Row<T> {
@@ -73,6 +73,7 @@ export const schema = {
   minCltvDelta:        count('blocks', 0, 2016, 'lower', 'the time between the two expiries of a forwarded payment'),
   maxCltvBlocks:       count('blocks', 144, 100_000, 'higher', 'how far from the known height an HTLC may expire'),
   maxLeaseFeeSat:      amount('satoshi', 0n, allSat, 'higher', 'what the lease of a channel may cost'),
+  stockRequests:       flag('whether signed requests count whose method is not signed too, where they can mean only one thing'),
   zeroConf:            flag('whether a channel may be used before its funding is buried'),
   buriedBlocks:        count('blocks', 1, 2016, 'lower', 'confirmations that count as buried'),
 } as const satisfies { readonly [F in Field]: Row<Settings[F]> };

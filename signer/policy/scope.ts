@@ -1,6 +1,7 @@
 /** What a check sees and what it may give back. */
 
 import type { Call, ReplyOf, RequestOf } from '../../proto/hsmd/calls.ts';
+import type { ChainView } from '../chain/view.ts';
 import type { Context } from '../context.ts';
 import type { InvoiceNetwork } from '../lightning/invoice.ts';
 import { Refusal } from '../refusal.ts';
@@ -33,6 +34,8 @@ export interface Changes {
 /** What a check decides: the changes, and a reply other than lightning_hsmd's where the rule says so. */
 export interface Verdict<C extends Call> {
   readonly changes?: Changes;
+  /** Thrown once the changes are durable. */
+  readonly refusal?: Refusal;
   readonly reply?: ReplyOf<C>;
 }
 
@@ -46,6 +49,8 @@ export interface Scope {
   readonly network: InvoiceNetwork;
   /** The chain's height, where a feed proves one. */
   readonly height: number | undefined;
+  /** What else a feed proves of the chain; undefined where there is no feed. */
+  readonly chain: ChainView | undefined;
   /** Throws the refusal, or warns and returns where the settings make this rule a warning. */
   broken(tag: Tag, facts: Facts): void;
   /** Logs a refusal that is answered in a form of the protocol's own. */

@@ -40,6 +40,10 @@ export interface Settings {
   /** scriptPubKeys in hex, node ids in hex: value may go there without asking. */
   readonly allowedScripts: ReadonlySet<string>;
   readonly allowedNodes: ReadonlySet<string>;
+  /** Requests of clients that do not sign the URI count too, where they can mean only one thing. */
+  readonly stockRequests: boolean;
+  /** Ids of runes that count no more. */
+  readonly revokedRunes: ReadonlySet<string>;
   /** Zero-conf channels count as buried. */
   readonly zeroConf: boolean;
   readonly buriedBlocks: number;
@@ -71,6 +75,8 @@ const mainnet: Settings = {
   maxLeaseFeeSat: 0n,
   allowedScripts: new Set(),
   allowedNodes: new Set(),
+  stockRequests: true,
+  revokedRunes: new Set(),
   zeroConf: false,
   buriedBlocks: 1,
   severities: new Map(),

@@ -43,8 +43,7 @@ function spentFunding(
   const spent = spentOutput(tx.psbt, inputIndex);
   const { point } = keys.channel(client.nodeId, client.dbid).funding;
   const matches =
-    known !== undefined &&
-    known.live &&
+    known?.live === true &&
     equalBytes(known.remotePubkey, remoteFundingKey) &&
     spent?.amount === known.value &&
     equalBytes(spent.script, p2wsh(fundingScript(point, known.remotePubkey)));

@@ -4,7 +4,9 @@ import { equalBytes, toHex } from '../../proto/bytes.ts';
 import type { Clock } from '../../proto/clock.ts';
 import type { Request, RequestOf } from '../../proto/hsmd/calls.ts';
 import type { Log } from '../../proto/log.ts';
+import { ClientRequests } from '../approvals/client_requests.ts';
 import { networkOfChain } from '../chain/networks.ts';
+import type { ChainView } from '../chain/view.ts';
 import type { Context } from '../context.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
 import { Refusal } from '../refusal.ts';
@@ -12,7 +14,7 @@ import { decodeState, encodeState } from '../state/encode.ts';
 import type { Store } from '../store/store.ts';
 import { PolicyEngine } from './engine.ts';
 import type { Policy } from './policy.ts';
-import { type Approver, approveAll } from './purpose.ts';
+import { type Approver, approveAll, firstOf } from './purpose.ts';
 import { type Facts, takeBroken } from './scope.ts';
 import type { Settings } from './settings.ts';
 
@@ -25,6 +27,8 @@ export interface ValidatingParts {
   readonly log: Log;
   /** The chain's height, where a feed proves one. */
   readonly height: () => number | undefined;
+  /** What else a feed proves; undefined where there is no feed. */
+  readonly chain?: ChainView | undefined;
 }
 
 /** What this state was begun for. */
@@ -39,6 +43,7 @@ const onlyVersion = 6;
 export function validating(parts: ValidatingParts): Policy {
   let engine: PolicyEngine | undefined;
   let store: Store | undefined;
+  let clients: ClientRequests | undefined;
   const broken = takeBroken(parts.settings, (tag, message) =>
     parts.log('warn', 'a rule that only warns is broken', { tag, message }),
   );
@@ -55,8 +60,10 @@ export function validating(parts: ValidatingParts): Policy {
       if (version !== onlyVersion) refuse({ version, expected: onlyVersion });
       store ??= await parts.openStore(keys);
       await checkIdentity(store, { nodeId: keys.node.point, chain: init.chainparams.slice() }, refuse);
+      clients ??= new ClientRequests({ ...parts, nodeId: keys.node.point, runes: keys.runes, network, store });
       engine ??= new PolicyEngine({
         ...parts,
+        approver: firstOf(clients, parts.approver),
         store,
         network: { invoicePrefix: network.invoicePrefix, chain: init.chainparams.slice() },
       });
@@ -65,6 +72,7 @@ export function validating(parts: ValidatingParts): Policy {
       if (engine === undefined) throw new Refusal('policy-init', 'expected init before anything else');
       return engine.decide(context, request, sign);
     },
+    show: (request) => clients?.show(request) ?? Promise.resolve(),
   };
 }
 

@@ -122,7 +122,10 @@ function paymentTerms(allowed: Wish, purpose: Extract<Purpose, { readonly kind: 
   return allowed.isPart === true && { amountMsat: allowed.amount, feeBudgetMsat };
 }
 
-function isAsWished({ amountMsat, description, hashOnly, expirySeconds, paymentHash }: InvoiceWish, content: Bolt11Content) {
+function isAsWished(
+  { amountMsat, description, hashOnly, expirySeconds, paymentHash }: InvoiceWish,
+  content: Bolt11Content,
+) {
   const described = hashOnly
     ? content.descriptionHash !== undefined && equalBytes(content.descriptionHash, sha256Of(utf8(description)))
     : content.description === description;

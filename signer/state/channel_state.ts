@@ -29,6 +29,8 @@ export interface FundingState {
   readonly live: boolean;
   /** Satoshi of ours that are the peer's from the start, as the owner agreed. */
   readonly pushed: bigint;
+  /** Whether it was locked: lightningd uses the channel with it from then on. */
+  readonly locked?: boolean;
   /** Outputs of our wallet that we let its transaction spend, with their satoshi. */
   readonly walletInputs: ReadonlyMap<Outpoint, bigint>;
 }
@@ -87,6 +89,8 @@ export interface ChannelState {
     | { readonly kind: 'mutual'; readonly txids: readonly string[] }
     | { readonly kind: 'unilateral' }
     | undefined;
+  /** Our commitment that the node holds although it was refused, and the rule that refused it. */
+  readonly frozen?: { readonly number: bigint; readonly tag: string } | undefined;
 }
 
 const untouched: SideState = { accepted: [], revokedThrough: -1n, settled: new Map() };

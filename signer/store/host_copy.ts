@@ -4,6 +4,7 @@
  * begun from nothing only where there is no copy, or where the owner says so.
  */
 
+import { utf8 } from '../../proto/bytes.ts';
 import type { Clock } from '../../proto/clock.ts';
 import type { HeldState, Promote, Welcome } from '../../proto/gen/keyhold/v1/signer_link_pb.ts';
 import type { SendToHost } from '../../proto/link.ts';
@@ -66,7 +67,7 @@ export class HostCopy implements Companion, AsyncDisposable {
    * Opens the state that belongs to these keys; the store returned also keeps the copy up. `open` opens the place where
    * it is kept. @throws StoreError, also where the state must not be used
    */
-  async open(keys: NodeKeys, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {
+  async open(keys: Pick<NodeKeys, 'state'>, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {
     this.#opening ??= this.#open(new Seal(keys.state, this.#options.entropy), open);
     try {
       const store = await this.#opening;
@@ -119,8 +120,11 @@ export class HostCopy implements Companion, AsyncDisposable {
       if (!this.#options.newState)
         throw new StoreError(`${error.message}. For a node that has no channels: --new-state`, { cause: error });
       const head = this.#headOf(held, seal);
+      if (head === undefined) return open('create');
       // Version numbers go on from the copy's, so that the new state is newer than the one given up.
-      return open(head === undefined ? 'create' : { recovered: { ...emptySnapshot, head } });
+      const store = await open({ recovered: { ...emptySnapshot, head } });
+      await store.commit([{ key: 'begun', value: utf8(`anew after version ${head.version}`) }]);
+      return store;
     }
   }
 

@@ -6,17 +6,20 @@
  */
 
 import { existsSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { playScenarios } from './scenarios.ts';
+import { playScenarios, type ScenarioResult, scenariosOf } from './scenarios.ts';
 
 const root = new URL('../../../', import.meta.url);
 const inCheckout = (path: string) => fileURLToPath(new URL(path, root));
-const { CLN, BITCOIN, KEYHOLD_SCENARIOS = inCheckout('../shared/tools/scenarios.py') } = process.env;
+const { CLN, BITCOIN, KEYHOLD_POLICY, KEYHOLD_SCENARIOS = inCheckout('../shared/tools/scenarios.py') } = process.env;
 
 const ways = { inline: inCheckout('bin/keyhold-hsmd-inline'), bridge: inCheckout('test/lightningd/bridge-hsmd') };
+
+/** Scenarios in which a node broadcasts what it revoked, which no policy lets it sign. */
+const cheats: ReadonlySet<string> = new Set(['penalty', 'penalty_htlcs']);
 
 /** What the run needs and does not have, each with what to do about it. */
 function missing(): readonly string[] {
@@ -38,24 +41,38 @@ async function run(args: readonly string[]): Promise<number> {
   }
   const isWay = (name: string): name is keyof typeof ways => name in ways;
   const chosen = args.some(isWay) ? args.filter(isWay) : (['inline', 'bridge'] as const);
-  const names = args.filter((name) => !isWay(name));
+  const asked = args.filter((name) => !isWay(name));
+  const names = asked.length > 0 ? asked : scenariosOf(await readFile(KEYHOLD_SCENARIOS, 'utf8'));
   let passed = 0;
   let failed = 0;
   for (const way of chosen) {
-    // A short path: the sockets inside must stay below 108 bytes.
-    const directory = await mkdtemp(join(tmpdir(), 'keyhold-'));
-    const results = await playScenarios({ program: KEYHOLD_SCENARIOS, hsmd: ways[way], directory, names }, (result) => {
-      console.log(`${way} ${result.name}: ${result.ok ? 'ok' : 'FAILED'}, ${result.seconds} s`);
-      if (!result.ok) console.log(result.details);
-    });
+    const results = await playBoth(way, names);
     const bad = results.filter(({ ok }) => !ok).length;
     passed += results.length - bad;
     failed += bad;
-    if (bad === 0) await rm(directory, { recursive: true, force: true });
-    else console.log(`logs and databases of the nodes: ${directory}`);
   }
   console.log(`${passed} passed, ${failed} failed`);
   return failed === 0 ? 0 : 1;
+}
+
+/** Plays honest scenarios with the policy signers have by default, or KEYHOLD_POLICY, and cheats without one. */
+async function playBoth(way: keyof typeof ways, names: readonly string[]): Promise<readonly ScenarioResult[]> {
+  const honest = { policy: KEYHOLD_POLICY, names: names.filter((name) => !cheats.has(name)) };
+  const cheating = { policy: 'none', names: names.filter((name) => cheats.has(name)) };
+  // A short path: the sockets inside must stay below 108 bytes.
+  const directory = await mkdtemp(join(tmpdir(), 'keyhold-'));
+  const results: ScenarioResult[] = [];
+  for (const { policy, names: chosen } of [honest, cheating]) {
+    if (chosen.length === 0) continue;
+    const run = { program: KEYHOLD_SCENARIOS, hsmd: ways[way], directory, names: chosen, policy };
+    const played = await playScenarios(run, ({ name, ok, seconds, details }) => {
+      console.log(`${way} ${name}: ${ok ? 'ok' : 'FAILED'}, ${seconds} s${details === '' ? '' : `\n${details}`}`);
+    });
+    results.push(...played);
+  }
+  if (results.every(({ ok }) => ok)) await rm(directory, { recursive: true, force: true });
+  else console.log(`logs and databases of the nodes: ${directory}`);
+  return results;
 }
 
 process.exitCode = await run(process.argv.slice(2));

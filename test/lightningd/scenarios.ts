@@ -11,8 +11,10 @@ export interface ScenarioRun {
   readonly hsmd: string;
   /** Everything is written in here. */
   readonly directory: string;
-  /** The scenarios to play; none: all there are. */
+  /** The scenarios to play. */
   readonly names: readonly string[];
+  /** The policy of the nodes' signers: a file, `none`, or undefined for the one they have by default. */
+  readonly policy: string | undefined;
 }
 
 export interface ScenarioResult {
@@ -27,13 +29,28 @@ export interface ScenarioResult {
 const verdict = /^(\w+): (ok|FAILED) (\d+)s$/;
 const detailLines = 20;
 
+/** The scenarios a program has: the functions in its list ALL. */
+export function scenariosOf(source: string): readonly string[] {
+  const [, list] = /^ALL = \[([^\]]*)\]/m.exec(source) ?? [];
+  if (list === undefined) throw new Error('expected a line ALL = [...] in the program that plays the scenarios');
+  return list.match(/\w+/g) ?? [];
+}
+
 /** Plays the scenarios; tells of each when it is over. Those asked for that never reported have failed. */
 export async function playScenarios(
-  { program, hsmd, directory, names }: ScenarioRun,
+  { program, hsmd, directory, names, policy }: ScenarioRun,
   onResult: (result: ScenarioResult) => void,
 ): Promise<readonly ScenarioResult[]> {
   const child = spawn('python3', ['-u', program, join(directory, 'traces'), ...names], {
-    env: { ...process.env, HSMD_UNDER_TEST: hsmd, TMPDIR: directory, PYTHONDONTWRITEBYTECODE: '1' },
+    env: {
+      ...process.env,
+      HSMD_UNDER_TEST: hsmd,
+      TMPDIR: directory,
+      PYTHONDONTWRITEBYTECODE: '1',
+      // Some nodes come with an hsm_secret, but none with channels.
+      KEYHOLD_NEW_STATE: '1',
+      ...(policy !== undefined && { KEYHOLD_POLICY: policy }),
+    },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
   const exit = once(child, 'close');

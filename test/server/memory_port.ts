@@ -1,4 +1,4 @@
-import type { Answer } from '../../proto/answer.ts';
+import type { Answer, AnswerAhead } from '../../proto/answer.ts';
 import type { OfferedRequest, SignerPort } from '../../server/signer_port.ts';
 
 interface Offer {
@@ -14,6 +14,8 @@ export class MemoryPort implements SignerPort {
   readonly software = 'test';
   readonly session: string;
   readonly roundTripUs = 0;
+  approvesPayments = false;
+  keepsOrder = false;
   /** Everything offered, answered or not. */
   readonly offers: Offer[] = [];
   active: boolean | undefined;
@@ -52,8 +54,13 @@ export class MemoryPort implements SignerPort {
     return offer;
   }
 
-  reply(index: number, bytes: Uint8Array): void {
-    this.offered(index).answer({ kind: 'reply', bytes });
+  reply(index: number, bytes: Uint8Array, ahead: readonly AnswerAhead[] = []): void {
+    this.offered(index).answer({ kind: 'reply', bytes, ahead });
+  }
+
+  /** What was offered, by its bytes: true where it was acknowledged to the node. */
+  get said(): readonly (readonly [Uint8Array, boolean])[] {
+    return this.offers.map(({ request }) => [request.bytes, request.acknowledged]);
   }
 
   /** The connection breaks. */

@@ -3,8 +3,9 @@
 import type { Psbt, PsbtInput } from '../../../proto/bitcoin/psbt.ts';
 import { inputFields } from '../../../proto/bitcoin/psbt_fields.ts';
 import type { TxInput } from '../../../proto/bitcoin/tx.ts';
+import { fromHex } from '../../../proto/bytes.ts';
 import { fundingScript, p2wpkh, p2wsh } from '../../../signer/bitcoin/script.ts';
-import { type Moment, withPsbtTx } from './recorded_scope.ts';
+import { withPsbtTx } from './recorded_scope.ts';
 import { refuses } from './refusals.ts';
 
 /** An input of the wallet, then the anchor; the third has a segwit key. */
@@ -12,8 +13,6 @@ const anchor = ['anchors_low_fee/l1', 'signAnchorspend'] as const;
 const withSegwitKey = ['anchors_low_fee/l1', 'signAnchorspend', 2] as const;
 /** An HTLC of ours, then an input of the wallet. */
 const mingle = ['anchors_low_fee/l1', 'signHtlcTxMingle'] as const;
-
-type At = Moment<'signAnchorspend'> | Moment<'signHtlcTxMingle'>;
 
 function spent(psbt: Psbt, index: number, tx: Partial<TxInput>, input: Partial<PsbtInput> = {}): Psbt {
   const inputs = psbt.tx.inputs.map((each, i) => (i === index ? { ...each, ...tx } : each));
@@ -27,29 +26,41 @@ function paid(psbt: Psbt, index: number, change: { readonly amount?: bigint; rea
 
 /** The same request with another PSBT. */
 function changed(by: (psbt: Psbt) => Psbt) {
-  return <T extends { readonly psbt: Psbt }>({ request }: { readonly request: T }): T => ({ ...request, psbt: by(request.psbt) });
+  return <T extends { readonly psbt: Psbt }>({ request }: { readonly request: T }): T => ({
+    ...request,
+    psbt: by(request.psbt),
+  });
 }
 
 const nobody = p2wpkh(new Uint8Array(33).fill(2));
 const elsewhere = new Uint8Array(32).fill(9);
 
-refuses('policy-anchor-input', { refuses: 'an anchor of a commitment that it does not know', at: anchor, request: changed((psbt) => spent(psbt, 1, { txid: elsewhere })) });
+refuses('policy-anchor-input', {
+  refuses: 'an anchor of a commitment that it does not know',
+  at: anchor,
+  request: changed((psbt) => spent(psbt, 1, { txid: elsewhere })),
+});
 refuses('policy-anchor-input', {
   refuses: 'the 2-of-2 in place of an anchor',
   at: anchor,
   request(at) {
     const channel = at.state.channel(at.request.peerId, at.request.dbid);
     const [funding] = channel?.fundings ?? [];
-    const script = fundingScript(at.keys.channel(at.request.peerId, at.request.dbid).funding.point, funding?.remotePubkey ?? new Uint8Array(33));
+    const script = fundingScript(
+      at.keys.channel(at.request.peerId, at.request.dbid).funding.point,
+      funding?.remotePubkey ?? new Uint8Array(33),
+    );
     const [txid = '', vout] = funding?.outpoint.split(':') ?? [];
     return changed((psbt) =>
       spent(
         psbt,
         1,
-        { txid: Uint8Array.from(Buffer.from(txid, 'hex')), vout: Number(vout) },
+        { txid: fromHex(txid), vout: Number(vout) },
         {
           witnessUtxo: { amount: funding?.value ?? 0n, script: p2wsh(script) },
-          pairs: (psbt.inputs[1]?.pairs ?? []).map((pair) => (pair.type === inputFields.witnessScript.type ? { ...pair, value: script } : pair)),
+          pairs: (psbt.inputs[1]?.pairs ?? []).map((pair) =>
+            pair.type === inputFields.witnessScript.type ? { ...pair, value: script } : pair,
+          ),
         },
       ),
     )(at);
@@ -70,8 +81,16 @@ refuses('policy-anchor-input', {
   at: anchor,
   request: ({ request }) => ({ ...request, inputs: [] }),
 });
-refuses('policy-onchain-no-unknown-outputs', { refuses: 'an anchor’s change that is not ours', at: anchor, request: changed((psbt) => paid(psbt, 0, { script: nobody })) });
-refuses('policy-onchain-fee-range', { refuses: 'an anchor spent at any price', at: anchor, request: changed((psbt) => paid(psbt, 0, { amount: 94_000_000n })) });
+refuses('policy-onchain-no-unknown-outputs', {
+  refuses: 'an anchor’s change that is not ours',
+  at: anchor,
+  request: changed((psbt) => paid(psbt, 0, { script: nobody })),
+});
+refuses('policy-onchain-fee-range', {
+  refuses: 'an anchor spent at any price',
+  at: anchor,
+  request: changed((psbt) => paid(psbt, 0, { amount: 94_000_000n })),
+});
 refuses('policy-onchain-fee-range', {
   refuses: 'more for an anchor than its commitment is worth to us',
   at: anchor,
@@ -79,7 +98,11 @@ refuses('policy-onchain-fee-range', {
     change((channel) => {
       const accepted = channel.sides.local.accepted.map((each) => ({
         ...each,
-        contents: new Map([...each.contents].map(([outpoint, content]) => [outpoint, { ...content, toLocal: 2000n, htlcs: [] }] as const)),
+        contents: new Map(
+          [...each.contents].map(
+            ([outpoint, content]) => [outpoint, { ...content, toLocal: 2000n, htlcs: [] }] as const,
+          ),
+        ),
       }));
       return { ...channel, sides: { ...channel.sides, local: { ...channel.sides.local, accepted } } };
     }),
@@ -87,7 +110,9 @@ refuses('policy-onchain-fee-range', {
 refuses('policy-onchain-input-ours', {
   refuses: 'an anchor’s fee from an input worth something else',
   at: withSegwitKey,
-  request: changed((psbt) => spent(psbt, 0, {}, { witnessUtxo: { amount: 5n, script: psbt.inputs[0]?.witnessUtxo?.script ?? nobody } })),
+  request: changed((psbt) =>
+    spent(psbt, 0, {}, { witnessUtxo: { amount: 5n, script: psbt.inputs[0]?.witnessUtxo?.script ?? nobody } }),
+  ),
 });
 
 refuses('policy-onchain-input-ours', {
@@ -110,5 +135,3 @@ refuses('policy-onchain-fee-range', {
   at: mingle,
   request: changed((psbt) => paid(psbt, 1, { amount: 90_000_000n })),
 });
-
-export type { At };

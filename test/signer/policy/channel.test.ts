@@ -42,26 +42,42 @@ function opened(change: Partial<Setup>) {
   return { at: opening, request: ({ request }: { readonly request: Setup }) => ({ ...request, ...change }) };
 }
 
-refuses('policy-channel-safe-type', { refuses: 'a channel without static_remotekey', ...opened({ channelType: new Uint8Array() }) });
+refuses('policy-channel-safe-type', {
+  refuses: 'a channel without static_remotekey',
+  ...opened({ channelType: new Uint8Array() }),
+});
 refuses('policy-channel-safe-type', {
   refuses: 'anchors that do not have zero fees',
   ...opened({ channelType: Uint8Array.of(0x10, 0x10, 0x00) }),
 });
-refuses('policy-channel-contest-delay-range-holder', { refuses: 'a long delay for us', ...opened({ remoteToSelfDelay: 2017 }) });
-refuses('policy-channel-contest-delay-range-counterparty', { refuses: 'a short delay for the peer', ...opened({ localToSelfDelay: 3 }) });
+refuses('policy-channel-contest-delay-range-holder', {
+  refuses: 'a long delay for us',
+  ...opened({ remoteToSelfDelay: 2017 }),
+});
+refuses('policy-channel-contest-delay-range-counterparty', {
+  refuses: 'a short delay for the peer',
+  ...opened({ localToSelfDelay: 3 }),
+});
 refuses('policy-channel-contest-delay-range-counterparty', {
   refuses: 'on mainnet what regtest may have',
   at: opening,
   under: { settings: { minDelayBlocks: 144 }, approves: () => true },
   request: ({ request }) => ({ ...request, remoteToSelfDelay: 144 }),
 });
-refuses('policy-funding-max', { refuses: 'a channel above the maximum', at: opening, under: { settings: { maxChannelSat: 999_999n } } });
+refuses('policy-funding-max', {
+  refuses: 'a channel above the maximum',
+  at: opening,
+  under: { settings: { maxChannelSat: 999_999n } },
+});
 refuses('policy-onchain-no-channel-push', {
   refuses: 'a push that the owner did not allow',
   at: opening,
   under: { approves: ({ kind }) => kind !== 'push' },
 });
-refuses('policy-onchain-no-channel-push', { refuses: 'to push more than there is', ...opened({ pushValue: 1_000_000_001n }) });
+refuses('policy-onchain-no-channel-push', {
+  refuses: 'to push more than there is',
+  ...opened({ pushValue: 1_000_000_001n }),
+});
 refuses('policy-mutual-destination-allowlisted', {
   refuses: 'a shutdown script of nobody we know',
   at: ['varied/l1', 'setupChannel'],
@@ -70,7 +86,11 @@ refuses('policy-mutual-destination-allowlisted', {
 refuses('policy-mutual-destination-allowlisted', {
   refuses: 'a shutdown script that another index of the wallet is said to make',
   at: opening,
-  request: ({ request }) => ({ ...request, localShutdownScript: Uint8Array.of(0, 20, ...new Uint8Array(20)), localShutdownWalletIndex: 3 }),
+  request: ({ request }) => ({
+    ...request,
+    localShutdownScript: Uint8Array.of(0, 20, ...new Uint8Array(20)),
+    localShutdownWalletIndex: 3,
+  }),
   under: { approves: ({ kind }) => kind !== 'closeTo' },
 });
 
@@ -79,9 +99,18 @@ function spliced(change: Partial<Setup>) {
   return { at: splice, request: ({ request }: { readonly request: Setup }) => ({ ...request, ...change }) };
 }
 
-refuses('policy-channel-setup-consistent', { refuses: 'another delay in a splice', ...spliced({ localToSelfDelay: 7 }) });
-refuses('policy-channel-setup-consistent', { refuses: 'another type in a splice', ...spliced({ channelType: Uint8Array.of(0x10, 0) }) });
-refuses('policy-channel-setup-consistent', { refuses: 'another opener in a splice', ...spliced({ isOutbound: false }) });
+refuses('policy-channel-setup-consistent', {
+  refuses: 'another delay in a splice',
+  ...spliced({ localToSelfDelay: 7 }),
+});
+refuses('policy-channel-setup-consistent', {
+  refuses: 'another type in a splice',
+  ...spliced({ channelType: Uint8Array.of(0x10, 0) }),
+});
+refuses('policy-channel-setup-consistent', {
+  refuses: 'another opener in a splice',
+  ...spliced({ isOutbound: false }),
+});
 refuses('policy-channel-setup-consistent', {
   refuses: 'another basepoint in a splice',
   at: splice,

@@ -1,8 +1,8 @@
 /** HTLC transactions of either side's commitments. */
 
 import type { RequestOf } from '../../../proto/hsmd/calls.ts';
-import { p2wsh } from '../../../signer/bitcoin/script.ts';
 import type { Htlc } from '../../../proto/hsmd/fields.ts';
+import { p2wsh } from '../../../signer/bitcoin/script.ts';
 import type { ChannelState } from '../../../signer/state/channel_state.ts';
 import { withTx } from './recorded_scope.ts';
 import { refuses } from './refusals.ts';
@@ -33,7 +33,11 @@ function withHtlcs(by: (htlc: Htlc) => Htlc) {
         ...side,
         accepted: side.accepted.map((each) => ({
           ...each,
-          contents: new Map([...each.contents].map(([outpoint, content]) => [outpoint, { ...content, htlcs: content.htlcs.map(by) }] as const)),
+          contents: new Map(
+            [...each.contents].map(
+              ([outpoint, content]) => [outpoint, { ...content, htlcs: content.htlcs.map(by) }] as const,
+            ),
+          ),
         })),
       });
       return { ...channel, sides: { local: with_(channel.sides.local), remote: with_(channel.sides.remote) } };
@@ -42,13 +46,33 @@ function withHtlcs(by: (htlc: Htlc) => Htlc) {
 
 for (const at of [theirs, ours] as const) {
   const of = `${at[1]}`;
-  refuses('policy-htlc-format', { refuses: `a transaction of no commitment that was accepted: ${of}`, at, request: input({ txid: new Uint8Array(32).fill(3) }) });
-  refuses('policy-htlc-format', { refuses: `an HTLC that the commitment does not have: ${of}`, at, state: withHtlcs((htlc) => ({ ...htlc, amount: 1_000_000_000n })) });
-  refuses('policy-htlc-format', { refuses: `the anchors flag of the other kind: ${of}`, at, request: ({ request }) => ({ ...request, optionAnchorOutputs: false }) });
+  refuses('policy-htlc-format', {
+    refuses: `a transaction of no commitment that was accepted: ${of}`,
+    at,
+    request: input({ txid: new Uint8Array(32).fill(3) }),
+  });
+  refuses('policy-htlc-format', {
+    refuses: `an HTLC that the commitment does not have: ${of}`,
+    at,
+    state: withHtlcs((htlc) => ({ ...htlc, amount: 1_000_000_000n })),
+  });
+  refuses('policy-htlc-format', {
+    refuses: `the anchors flag of the other kind: ${of}`,
+    at,
+    request: ({ request }) => ({ ...request, optionAnchorOutputs: false }),
+  });
   refuses('policy-htlc-version', { refuses: `version 1: ${of}`, at, request: changed(() => ({ version: 1 })) });
   refuses('policy-htlc-sequence', { refuses: `another sequence: ${of}`, at, request: input({ sequence: 5 }) });
-  refuses('policy-htlc-locktime', { refuses: `another expiry than the HTLC’s: ${of}`, at, state: withHtlcs((htlc) => ({ ...htlc, cltvExpiry: htlc.cltvExpiry + 1 })) });
-  refuses('policy-htlc-fee-range', { refuses: `a fee where there is none: ${of}`, at, request: changed(({ outputs }) => ({ outputs: outputs.map((each) => ({ ...each, amount: each.amount - 1n })) })) });
+  refuses('policy-htlc-locktime', {
+    refuses: `another expiry than the HTLC’s: ${of}`,
+    at,
+    state: withHtlcs((htlc) => ({ ...htlc, cltvExpiry: htlc.cltvExpiry + 1 })),
+  });
+  refuses('policy-htlc-fee-range', {
+    refuses: `a fee where there is none: ${of}`,
+    at,
+    request: changed(({ outputs }) => ({ outputs: outputs.map((each) => ({ ...each, amount: each.amount - 1n })) })),
+  });
 }
 refuses('policy-htlc-fee-range', {
   refuses: 'a fee that the feerate does not make',
@@ -70,7 +94,10 @@ function paying(from: number, bytes: (script: Uint8Array) => Uint8Array) {
     script.set(bytes(shown), from);
     const { outputs } = request.tx.tx;
     const tx = withTx(request.tx, { outputs: outputs.map((each) => ({ ...each, script: p2wsh(script) })) });
-    return { ...request, tx: { ...tx, psbt: { ...tx.psbt, outputs: [pairs.map((pair) => ({ ...pair, value: script }))] } } };
+    return {
+      ...request,
+      tx: { ...tx, psbt: { ...tx.psbt, outputs: [pairs.map((pair) => ({ ...pair, value: script }))] } },
+    };
   };
 }
 

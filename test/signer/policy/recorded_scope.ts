@@ -5,10 +5,10 @@
 
 import { loadRecordings, type RecordedSession } from '../../../cli/recordings.ts';
 import type { ClientIdentity } from '../../../proto/answer.ts';
-import type { Call, Request, RequestOf } from '../../../proto/hsmd/calls.ts';
-import { trustPoints } from '../../../proto/hsmd/codec.ts';
 import { txid } from '../../../proto/bitcoin/tx.ts';
 import { toHex } from '../../../proto/bytes.ts';
+import type { Call, Request, RequestOf } from '../../../proto/hsmd/calls.ts';
+import { trustPoints } from '../../../proto/hsmd/codec.ts';
 import { decodeRequest } from '../../../proto/hsmd/message.ts';
 import type { Context } from '../../../signer/context.ts';
 import { tiny } from '../../../signer/crypto/tiny.ts';
@@ -44,6 +44,8 @@ export interface Moment<C extends Call> {
   readonly chain: Uint8Array;
   /** Judges this request or another one of its kind. @throws Refusal */
   judge(request?: RequestOf<C>, under?: Under, client?: ClientIdentity): Promise<Verdict<Call>>;
+  /** Judges what no recording has, at the same moment. */
+  judgeOther<D extends Call>(call: D, request: RequestOf<D>, client: ClientIdentity): Promise<Verdict<Call>>;
   /** Changes the channel that the request is about, or else the first. */
   change(by: (channel: ChannelState) => ChannelState): void;
 }
@@ -70,6 +72,7 @@ function scopeOf(
     now,
     network: { invoicePrefix: 'bcrt', chain },
     height,
+    chain: undefined,
     broken: takeBroken(all, (tag) => warnings.push(tag)),
     note: () => undefined,
     approved: (purpose) => Promise.resolve(approves(purpose)),
@@ -124,6 +127,8 @@ function moment<C extends Call>(
     chain,
     judge: (changed = request, under = {}, as = client) =>
       judged(scopeOf({ ...context, client: as }, state, chain, under), { call, fields: changed } as unknown as Request),
+    judgeOther: (other, fields, as) =>
+      judged(scopeOf({ ...context, client: as }, state, chain, {}), { call: other, fields } as unknown as Request),
     change(by) {
       const [first] = state.channels.values();
       const channel = state.channel(about.peerId ?? client.nodeId, about.dbid ?? client.dbid) ?? first;

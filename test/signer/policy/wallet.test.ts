@@ -7,8 +7,8 @@ import type { TxOutput } from '../../../proto/bitcoin/tx.ts';
 import { fromHex, toHex } from '../../../proto/bytes.ts';
 import type { RequestOf } from '../../../proto/hsmd/calls.ts';
 import { p2pkh, p2wpkh } from '../../../signer/bitcoin/script.ts';
-import { level } from '../../../signer/state/node_state.ts';
 import type { FundingState } from '../../../signer/state/channel_state.ts';
+import { level } from '../../../signer/state/node_state.ts';
 import { follow, type Moment, momentOf, withPsbtTx } from './recorded_scope.ts';
 import { refuses } from './refusals.ts';
 
@@ -38,12 +38,23 @@ function changed(by: (psbt: Psbt) => Psbt): (at: At) => Spend {
 }
 
 function ofFunding(change: Partial<FundingState>): (at: At) => void {
-  return ({ change: apply }) => apply((channel) => ({ ...channel, fundings: [...channel.fundings.slice(0, -1), ...channel.fundings.slice(-1).map((each) => ({ ...each, ...change }))] }));
+  return ({ change: apply }) =>
+    apply((channel) => ({
+      ...channel,
+      fundings: [
+        ...channel.fundings.slice(0, -1),
+        ...channel.fundings.slice(-1).map((each) => ({ ...each, ...change })),
+      ],
+    }));
 }
 
 const nobody = p2wpkh(new Uint8Array(33).fill(2));
 
-refuses('policy-onchain-format-standard', { refuses: 'version 3', at: opening, request: changed((psbt) => withPsbtTx(psbt, { version: 3 })) });
+refuses('policy-onchain-format-standard', {
+  refuses: 'version 3',
+  at: opening,
+  request: changed((psbt) => withPsbtTx(psbt, { version: 3 })),
+});
 refuses('policy-onchain-format-standard', {
   refuses: 'a script that is none of the usual',
   at: withdrawal,
@@ -52,7 +63,9 @@ refuses('policy-onchain-format-standard', {
 refuses('policy-onchain-max-size', {
   refuses: 'what nobody relays',
   at: withdrawal,
-  request: changed((psbt) => withPsbtTx(psbt, { outputs: Array.from({ length: 4000 }, () => ({ amount: 1000n, script: nobody })) })),
+  request: changed((psbt) =>
+    withPsbtTx(psbt, { outputs: Array.from({ length: 4000 }, () => ({ amount: 1000n, script: nobody })) }),
+  ),
 });
 refuses('policy-onchain-funding-non-malleable', {
   refuses: 'to fund a channel beside an input without witness',
@@ -73,7 +86,11 @@ refuses('policy-onchain-output-scriptpubkey', {
     ofFunding({ remotePubkey: at.keys.channel(fromHex(peer), channel?.dbid ?? 0n).funding.point })(at);
   },
 });
-refuses('policy-onchain-output-match-commitment', { refuses: 'a funding of another value', at: opening, state: ofFunding({ value: 999_999n }) });
+refuses('policy-onchain-output-match-commitment', {
+  refuses: 'a funding of another value',
+  at: opening,
+  state: ofFunding({ value: 999_999n }),
+});
 refuses('policy-onchain-output-match-commitment', {
   refuses: 'a splice that does not spend the funding it is of',
   at: splice,
@@ -96,7 +113,11 @@ refuses('policy-onchain-initial-commitment-countersigned', {
       return { ...channel, sides: { ...channel.sides, local: { ...local, accepted: [...local.accepted, next] } } };
     }),
 });
-refuses('policy-onchain-no-channel-push', { refuses: 'to give the peer more than was agreed', at: opening, state: ofFunding({ pushed: 99_999n }) });
+refuses('policy-onchain-no-channel-push', {
+  refuses: 'to give the peer more than was agreed',
+  at: opening,
+  state: ofFunding({ pushed: 99_999n }),
+});
 refuses('policy-onchain-no-channel-push', {
   refuses: 'to pay for the part of a peer who brings nothing',
   at: ['dual_funding_rbf/l1', 'signWithdrawal', 1],
@@ -107,13 +128,20 @@ refuses('policy-onchain-signed-request', {
   at: opening,
   under: { approves: ({ kind }) => kind !== 'open' },
 });
-refuses('policy-onchain-no-unknown-outputs', { refuses: 'an output nobody allowed', at: withdrawal, under: { approves: () => false } });
+refuses('policy-onchain-no-unknown-outputs', {
+  refuses: 'an output nobody allowed',
+  at: withdrawal,
+  under: { approves: () => false },
+});
 refuses('policy-onchain-no-unknown-outputs', {
   refuses: 'a second output to a script that one was allowed to',
   at: withdrawal,
   request: changed((psbt) =>
     withPsbtTx(psbt, {
-      outputs: [...psbt.tx.outputs.map((each, i) => (i === 1 ? { ...each, amount: each.amount - 100_000n } : each)), ...psbt.tx.outputs.slice(0, 1)],
+      outputs: [
+        ...psbt.tx.outputs.map((each, i) => (i === 1 ? { ...each, amount: each.amount - 100_000n } : each)),
+        ...psbt.tx.outputs.slice(0, 1),
+      ],
     }),
   ),
   under: { approves: (purpose) => purpose.kind === 'spend' && purpose.amountSat === 100_000n },
@@ -168,19 +196,37 @@ function utxo(change: Partial<Spend['inputs'][number]>): (at: At) => Spend {
   return ({ request }) => ({ ...request, inputs: request.inputs.map((each) => ({ ...each, ...change })) });
 }
 
-refuses('policy-onchain-input-ours', { refuses: 'an input of another key', at: withdrawal, request: utxo({ keyindex: 9 }) });
-refuses('policy-onchain-input-ours', { refuses: 'an input worth more than it is said to be', at: withdrawal, request: utxo({ amount: 1n }) });
+refuses('policy-onchain-input-ours', {
+  refuses: 'an input of another key',
+  at: withdrawal,
+  request: utxo({ keyindex: 9 }),
+});
+refuses('policy-onchain-input-ours', {
+  refuses: 'an input worth more than it is said to be',
+  at: withdrawal,
+  request: utxo({ amount: 1n }),
+});
 refuses('policy-onchain-input-ours', {
   refuses: 'an input that is said to be what a peer’s close left us',
   at: withdrawal,
   request: (at) =>
-    utxo({ closeInfo: { channelDbid: 1n, peerId: at.keys.node.point, commitmentPoint: undefined, optionAnchors: true, csv: 1 } })(at),
+    utxo({
+      closeInfo: {
+        channelDbid: 1n,
+        peerId: at.keys.node.point,
+        commitmentPoint: undefined,
+        optionAnchors: true,
+        csv: 1,
+      },
+    })(at),
 });
 refuses('policy-onchain-input-ours', {
   refuses: 'a signature that leaves the outputs open',
   at: withdrawal,
   request: changed((psbt) =>
-    input(psbt, 0, { pairs: [{ type: inputFields.sighashType.type, key: new Uint8Array(), value: Uint8Array.of(0x83, 0, 0, 0) }] }),
+    input(psbt, 0, {
+      pairs: [{ type: inputFields.sighashType.type, key: new Uint8Array(), value: Uint8Array.of(0x83, 0, 0, 0) }],
+    }),
   ),
 });
 refuses('policy-onchain-input-ours', {
@@ -189,7 +235,13 @@ refuses('policy-onchain-input-ours', {
   request: (at) =>
     changed((psbt) =>
       input(psbt, 1, {
-        pairs: [{ type: inputFields.bip32Derivation.type, key: at.keys.walletKey(at.request.inputs[0]?.keyindex ?? 0).point, value: new Uint8Array(4) }],
+        pairs: [
+          {
+            type: inputFields.bip32Derivation.type,
+            key: at.keys.walletKey(at.request.inputs[0]?.keyindex ?? 0).point,
+            value: new Uint8Array(4),
+          },
+        ],
       }),
     )(at),
 });
@@ -200,7 +252,14 @@ function twoInputs({ request, keys }: At, proven: boolean): Spend {
   const script = p2wpkh(keys.walletKey(2).point);
   const amount = 60_000n;
   const txid = new Uint8Array(32).fill(7);
-  const inputs = [0, 1].map((vout) => ({ scriptSig: new Uint8Array(), sequence: 0, witness: [], ...first, txid, vout }));
+  const inputs = [0, 1].map((vout) => ({
+    scriptSig: new Uint8Array(),
+    sequence: 0,
+    witness: [],
+    ...first,
+    txid,
+    vout,
+  }));
   const psbt = withPsbtTx(request.psbt, { inputs, outputs: request.psbt.tx.outputs.slice(0, 1) });
   const previousTx = proven ? request.psbt.inputs[0]?.previousTx : undefined;
   return {

@@ -4,13 +4,52 @@
 
 import type { GenEnum, GenFile, GenMessage, GenService } from "@bufbuild/protobuf/codegenv2";
 import { enumDesc, fileDesc, messageDesc, serviceDesc } from "@bufbuild/protobuf/codegenv2";
+import type { Evidence } from "./signer_link_pb.ts";
+import { file_keyhold_v1_signer_link } from "./signer_link_pb.ts";
 import type { Message, UnknownEnum } from "@bufbuild/protobuf";
 
 /**
  * Describes the file keyhold/v1/host.proto.
  */
 export const file_keyhold_v1_host: GenFile = /*@__PURE__*/
-  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiHQoNU3RhdHVzUmVxdWVzdBIMCgRub2RlGAEgASgJIkUKDlN0YXR1c1Jlc3BvbnNlEiUKBW5vZGVzGAEgAygLMhYua2V5aG9sZC52MS5Ob2RlU3RhdHVzEgwKBGJvb3QYAiABKAwiqwIKCk5vZGVTdGF0dXMSDAoEbmFtZRgBIAEoCRIkCgRzaGltGAIgASgLMhYua2V5aG9sZC52MS5TaGltU3RhdHVzEisKB3dhaXRpbmcYAyADKAsyGi5rZXlob2xkLnYxLldhaXRpbmdSZXF1ZXN0EikKB3NpZ25lcnMYBCADKAsyGC5rZXlob2xkLnYxLlNpZ25lclN0YXR1cxIiCgZjb3VudHMYBSABKAsyEi5rZXlob2xkLnYxLkNvdW50cxINCgVsZWFzZRgGIAEoBBIlCgVjYWxscxgHIAMoCzIWLmtleWhvbGQudjEuQ2FsbENvdW50cxIRCgl1bmRlY2lkZWQYCCABKA0SJAoEY29weRgJIAEoCzIWLmtleWhvbGQudjEuQ29weVN0YXR1cyItCgpDb3B5U3RhdHVzEg8KB3ZlcnNpb24YASABKAQSDgoGYWdlX21zGAIgASgEIm4KClNoaW1TdGF0dXMSEQoJZGV2ZWxvcGVyGAEgASgIEhoKEmxpZ2h0bmluZ2RfdmVyc2lvbhgCIAEoCRIxCgtjb25uZWN0aW9ucxgDIAMoCzIcLmtleWhvbGQudjEuQ29ubmVjdGlvblN0YXR1cyJGChBDb25uZWN0aW9uU3RhdHVzEg4KBm51bWJlchgBIAEoDRIMCgRkYmlkGAIgASgEEhQKDGNhcGFiaWxpdGllcxgDIAEoBCJZCg5XYWl0aW5nUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRjYWxsGAIgASgJEgwKBGRiaWQYAyABKAQSDgoGYWdlX21zGAQgASgEEg8KB29mZmVyZWQYBSABKAgixwEKDFNpZ25lclN0YXR1cxIMCgRuYW1lGAEgASgJEhAKCHNvZnR3YXJlGAIgASgJEiYKBXN0YXRlGAMgASgOMhcua2V5aG9sZC52MS5TaWduZXJTdGF0ZRIVCg1yb3VuZF90cmlwX3VzGAQgASgNEhMKC2F0dGFjaGVkX21zGAUgASgEEg4KBnBvbGljeRgGIAEoCRIQCghpbmFjdGl2ZRgHIAMoCRIQCgh3ZWFrZW5lZBgIIAMoCRIPCgdwcm9ibGVtGAkgASgJImEKBkNvdW50cxIPCgdyZXBsaWVkGAEgASgEEg8KB3JlZnVzZWQYAiABKAQSEQoJbWFsZm9ybWVkGAMgASgEEhMKC3VuYXZhaWxhYmxlGAQgASgEEg0KBWxvY2FsGAUgASgEIl0KCkNhbGxDb3VudHMSDAoEY2FsbBgBIAEoCRINCgVhc2tlZBgCIAEoBBINCgVhaGVhZBgDIAEoBBINCgVrbm93bhgEIAEoBBIUCgxhY2tub3dsZWRnZWQYBSABKAQqXgoLU2lnbmVyU3RhdGUSHAoYU0lHTkVSX1NUQVRFX1VOU1BFQ0lGSUVEEAASFwoTU0lHTkVSX1NUQVRFX0FDVElWRRABEhgKFFNJR05FUl9TVEFURV9TVEFOREJZEAIyRwoESG9zdBI/CgZTdGF0dXMSGS5rZXlob2xkLnYxLlN0YXR1c1JlcXVlc3QaGi5rZXlob2xkLnYxLlN0YXR1c1Jlc3BvbnNlYgZwcm90bzM");
+  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiQwoLU2hvd1JlcXVlc3QSDAoEbm9kZRgBIAEoCRImCghldmlkZW5jZRgCIAEoCzIULmtleWhvbGQudjEuRXZpZGVuY2UiDgoMU2hvd1Jlc3BvbnNlIh0KDVN0YXR1c1JlcXVlc3QSDAoEbm9kZRgBIAEoCSJFCg5TdGF0dXNSZXNwb25zZRIlCgVub2RlcxgBIAMoCzIWLmtleWhvbGQudjEuTm9kZVN0YXR1cxIMCgRib290GAIgASgMIqsCCgpOb2RlU3RhdHVzEgwKBG5hbWUYASABKAkSJAoEc2hpbRgCIAEoCzIWLmtleWhvbGQudjEuU2hpbVN0YXR1cxIrCgd3YWl0aW5nGAMgAygLMhoua2V5aG9sZC52MS5XYWl0aW5nUmVxdWVzdBIpCgdzaWduZXJzGAQgAygLMhgua2V5aG9sZC52MS5TaWduZXJTdGF0dXMSIgoGY291bnRzGAUgASgLMhIua2V5aG9sZC52MS5Db3VudHMSDQoFbGVhc2UYBiABKAQSJQoFY2FsbHMYByADKAsyFi5rZXlob2xkLnYxLkNhbGxDb3VudHMSEQoJdW5kZWNpZGVkGAggASgNEiQKBGNvcHkYCSABKAsyFi5rZXlob2xkLnYxLkNvcHlTdGF0dXMiLQoKQ29weVN0YXR1cxIPCgd2ZXJzaW9uGAEgASgEEg4KBmFnZV9tcxgCIAEoBCJuCgpTaGltU3RhdHVzEhEKCWRldmVsb3BlchgBIAEoCBIaChJsaWdodG5pbmdkX3ZlcnNpb24YAiABKAkSMQoLY29ubmVjdGlvbnMYAyADKAsyHC5rZXlob2xkLnYxLkNvbm5lY3Rpb25TdGF0dXMiRgoQQ29ubmVjdGlvblN0YXR1cxIOCgZudW1iZXIYASABKA0SDAoEZGJpZBgCIAEoBBIUCgxjYXBhYmlsaXRpZXMYAyABKAQiWQoOV2FpdGluZ1JlcXVlc3QSCgoCaWQYASABKAQSDAoEY2FsbBgCIAEoCRIMCgRkYmlkGAMgASgEEg4KBmFnZV9tcxgEIAEoBBIPCgdvZmZlcmVkGAUgASgIIscBCgxTaWduZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRImCgVzdGF0ZRgDIAEoDjIXLmtleWhvbGQudjEuU2lnbmVyU3RhdGUSFQoNcm91bmRfdHJpcF91cxgEIAEoDRITCgthdHRhY2hlZF9tcxgFIAEoBBIOCgZwb2xpY3kYBiABKAkSEAoIaW5hY3RpdmUYByADKAkSEAoId2Vha2VuZWQYCCADKAkSDwoHcHJvYmxlbRgJIAEoCSJhCgZDb3VudHMSDwoHcmVwbGllZBgBIAEoBBIPCgdyZWZ1c2VkGAIgASgEEhEKCW1hbGZvcm1lZBgDIAEoBBITCgt1bmF2YWlsYWJsZRgEIAEoBBINCgVsb2NhbBgFIAEoBCJdCgpDYWxsQ291bnRzEgwKBGNhbGwYASABKAkSDQoFYXNrZWQYAiABKAQSDQoFYWhlYWQYAyABKAQSDQoFa25vd24YBCABKAQSFAoMYWNrbm93bGVkZ2VkGAUgASgEKl4KC1NpZ25lclN0YXRlEhwKGFNJR05FUl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1NJR05FUl9TVEFURV9BQ1RJVkUQARIYChRTSUdORVJfU1RBVEVfU1RBTkRCWRACMoIBCgRIb3N0Ej8KBlN0YXR1cxIZLmtleWhvbGQudjEuU3RhdHVzUmVxdWVzdBoaLmtleWhvbGQudjEuU3RhdHVzUmVzcG9uc2USOQoEU2hvdxIXLmtleWhvbGQudjEuU2hvd1JlcXVlc3QaGC5rZXlob2xkLnYxLlNob3dSZXNwb25zZWIGcHJvdG8z", [file_keyhold_v1_signer_link]);
+
+/**
+ * @generated from message keyhold.v1.ShowRequest
+ */
+export type ShowRequest = Message<"keyhold.v1.ShowRequest"> & {
+  /**
+   * The node's name at this host.
+   *
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * @generated from field: keyhold.v1.Evidence evidence = 2;
+   */
+  evidence?: Evidence | undefined;
+};
+
+/**
+ * Describes the message keyhold.v1.ShowRequest.
+ * Use `create(ShowRequestSchema)` to create a new message.
+ */
+export const ShowRequestSchema: GenMessage<ShowRequest> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_host, 0);
+
+/**
+ * @generated from message keyhold.v1.ShowResponse
+ */
+export type ShowResponse = Message<"keyhold.v1.ShowResponse"> & {
+};
+
+/**
+ * Describes the message keyhold.v1.ShowResponse.
+ * Use `create(ShowResponseSchema)` to create a new message.
+ */
+export const ShowResponseSchema: GenMessage<ShowResponse> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_host, 1);
 
 /**
  * @generated from message keyhold.v1.StatusRequest
@@ -29,7 +68,7 @@ export type StatusRequest = Message<"keyhold.v1.StatusRequest"> & {
  * Use `create(StatusRequestSchema)` to create a new message.
  */
 export const StatusRequestSchema: GenMessage<StatusRequest> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 0);
+  messageDesc(file_keyhold_v1_host, 2);
 
 /**
  * @generated from message keyhold.v1.StatusResponse
@@ -53,7 +92,7 @@ export type StatusResponse = Message<"keyhold.v1.StatusResponse"> & {
  * Use `create(StatusResponseSchema)` to create a new message.
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 1);
+  messageDesc(file_keyhold_v1_host, 3);
 
 /**
  * One hosted node.
@@ -130,7 +169,7 @@ export type NodeStatus = Message<"keyhold.v1.NodeStatus"> & {
  * Use `create(NodeStatusSchema)` to create a new message.
  */
 export const NodeStatusSchema: GenMessage<NodeStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 2);
+  messageDesc(file_keyhold_v1_host, 4);
 
 /**
  * @generated from message keyhold.v1.CopyStatus
@@ -156,7 +195,7 @@ export type CopyStatus = Message<"keyhold.v1.CopyStatus"> & {
  * Use `create(CopyStatusSchema)` to create a new message.
  */
 export const CopyStatusSchema: GenMessage<CopyStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 3);
+  messageDesc(file_keyhold_v1_host, 5);
 
 /**
  * @generated from message keyhold.v1.ShimStatus
@@ -189,7 +228,7 @@ export type ShimStatus = Message<"keyhold.v1.ShimStatus"> & {
  * Use `create(ShimStatusSchema)` to create a new message.
  */
 export const ShimStatusSchema: GenMessage<ShimStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 4);
+  messageDesc(file_keyhold_v1_host, 6);
 
 /**
  * @generated from message keyhold.v1.ConnectionStatus
@@ -222,7 +261,7 @@ export type ConnectionStatus = Message<"keyhold.v1.ConnectionStatus"> & {
  * Use `create(ConnectionStatusSchema)` to create a new message.
  */
 export const ConnectionStatusSchema: GenMessage<ConnectionStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 5);
+  messageDesc(file_keyhold_v1_host, 7);
 
 /**
  * @generated from message keyhold.v1.WaitingRequest
@@ -269,7 +308,7 @@ export type WaitingRequest = Message<"keyhold.v1.WaitingRequest"> & {
  * Use `create(WaitingRequestSchema)` to create a new message.
  */
 export const WaitingRequestSchema: GenMessage<WaitingRequest> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 6);
+  messageDesc(file_keyhold_v1_host, 8);
 
 /**
  * @generated from message keyhold.v1.SignerStatus
@@ -342,7 +381,7 @@ export type SignerStatus = Message<"keyhold.v1.SignerStatus"> & {
  * Use `create(SignerStatusSchema)` to create a new message.
  */
 export const SignerStatusSchema: GenMessage<SignerStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 7);
+  messageDesc(file_keyhold_v1_host, 9);
 
 /**
  * Requests settled, by how.
@@ -391,7 +430,7 @@ export type Counts = Message<"keyhold.v1.Counts"> & {
  * Use `create(CountsSchema)` to create a new message.
  */
 export const CountsSchema: GenMessage<Counts> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 8);
+  messageDesc(file_keyhold_v1_host, 10);
 
 /**
  * Requests of one kind, by who answered.
@@ -440,7 +479,7 @@ export type CallCounts = Message<"keyhold.v1.CallCounts"> & {
  * Use `create(CallCountsSchema)` to create a new message.
  */
 export const CallCountsSchema: GenMessage<CallCounts> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 9);
+  messageDesc(file_keyhold_v1_host, 11);
 
 /**
  * @generated from enum keyhold.v1.SignerState
@@ -495,6 +534,18 @@ export const Host: GenService<{
     methodKind: "unary";
     input: typeof StatusRequestSchema;
     output: typeof StatusResponseSchema;
+  },
+  /**
+   * Shows a node's signer a request that a client signed. For operators.
+   *
+   * Fails with NOT_FOUND for a node that this host does not have, PERMISSION_DENIED for anybody else.
+   *
+   * @generated from rpc keyhold.v1.Host.Show
+   */
+  show: {
+    methodKind: "unary";
+    input: typeof ShowRequestSchema;
+    output: typeof ShowResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_keyhold_v1_host, 0);

@@ -12,7 +12,7 @@ import type { Message } from "@bufbuild/protobuf";
  * Describes the file keyhold/v1/signer_link.proto.
  */
 export const file_keyhold_v1_signer_link: GenFile = /*@__PURE__*/
-  fileDesc("ChxrZXlob2xkL3YxL3NpZ25lcl9saW5rLnByb3RvEgprZXlob2xkLnYxIuoCCgpGcm9tU2lnbmVyEiIKBWhlbGxvGAEgASgLMhEua2V5aG9sZC52MS5IZWxsb0gAEiQKBmFuc3dlchgCIAEoCzISLmtleWhvbGQudjEuQW5zd2VySAASKgoJaGVhcnRiZWF0GAMgASgLMhUua2V5aG9sZC52MS5IZWFydGJlYXRIABImCgdnb29kYnllGAQgASgLMhMua2V5aG9sZC52MS5Hb29kYnllSAASLwoMc3RhdGVfdXBkYXRlGAUgASgLMhcua2V5aG9sZC52MS5TdGF0ZVVwZGF0ZUgAEisKCmxpc3Rfc3RhdGUYBiABKAsyFS5rZXlob2xkLnYxLkxpc3RTdGF0ZUgAEi8KDGNoYWluX3dhbnRlZBgHIAEoCzIXLmtleWhvbGQudjEuQ2hhaW5XYW50ZWRIABIkCgZyZXBvcnQYCCABKAsyEi5rZXlob2xkLnYxLlJlcG9ydEgAQgkKB21lc3NhZ2Ui8gIKCFRvU2lnbmVyEiYKB3dlbGNvbWUYASABKAsyEy5rZXlob2xkLnYxLldlbGNvbWVIABImCgdyZXF1ZXN0GAIgASgLMhMua2V5aG9sZC52MS5SZXF1ZXN0SAASKgoJaGVhcnRiZWF0GAMgASgLMhUua2V5aG9sZC52MS5IZWFydGJlYXRIABImCgdnb29kYnllGAQgASgLMhMua2V5aG9sZC52MS5Hb29kYnllSAASJgoHcHJvbW90ZRgFIAEoCzITLmtleWhvbGQudjEuUHJvbW90ZUgAEi8KDHN0YXRlX3N0b3JlZBgGIAEoCzIXLmtleWhvbGQudjEuU3RhdGVTdG9yZWRIABIxCg1zdGF0ZV9saXN0aW5nGAcgASgLMhgua2V5aG9sZC52MS5TdGF0ZUxpc3RpbmdIABIrCgpjaGFpbl9uZXdzGAggASgLMhUua2V5aG9sZC52MS5DaGFpbk5ld3NIAEIJCgdtZXNzYWdlImUKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEg8KB3Nlc3Npb24YAiABKAwSDAoEbmFtZRgDIAEoCRIQCghzb2Z0d2FyZRgEIAEoCRIZChFhcHByb3Zlc19wYXltZW50cxgFIAEoCCKSAQoHV2VsY29tZRIQCghwcm90b2NvbBgBIAEoDRIMCgRib290GAIgASgMEgwKBG5vZGUYAyABKAkSDQoFbGVhc2UYBCABKAQSDgoGYWN0aXZlGAUgASgIEhQKDGhlYXJ0YmVhdF9tcxgGIAEoDRIkCgVzdGF0ZRgHIAEoCzIVLmtleWhvbGQudjEuSGVsZFN0YXRlIj4KB1Byb21vdGUSDQoFbGVhc2UYASABKAQSJAoFc3RhdGUYAiABKAsyFS5rZXlob2xkLnYxLkhlbGRTdGF0ZSKFAQoHUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRsYW5lGAIgASgEEiIKBmNsaWVudBgDIAEoCzISLmtleWhvbGQudjEuQ2xpZW50Eg8KB21lc3NhZ2UYBCABKAwSFQoNc2V0dGxlZF9iZWxvdxgFIAEoBBIUCgxhY2tub3dsZWRnZWQYBiABKAgiPQoGQ2xpZW50Eg8KB25vZGVfaWQYASABKAwSDAoEZGJpZBgCIAEoBBIUCgxjYXBhYmlsaXRpZXMYAyABKAQiggIKBkFuc3dlchIKCgJpZBgBIAEoBBIPCgVyZXBseRgCIAEoDEgAEiQKBnNpbGVudBgDIAEoCzISLmtleWhvbGQudjEuU2lsZW50SAASKgoJbWFsZm9ybWVkGAQgASgLMhUua2V5aG9sZC52MS5NYWxmb3JtZWRIABImCgdyZWZ1c2VkGAUgASgLMhMua2V5aG9sZC52MS5SZWZ1c2VkSAASLgoLdW5hdmFpbGFibGUYBiABKAsyFy5rZXlob2xkLnYxLlVuYXZhaWxhYmxlSAASJgoFYWhlYWQYByADKAsyFy5rZXlob2xkLnYxLkFuc3dlckFoZWFkQgkKB291dGNvbWUiZwoLQW5zd2VyQWhlYWQSFgoOcmVxdWVzdF9zaGEyNTYYASABKAwSDQoFcmVwbHkYAiABKAwSIgoGY2xpZW50GAMgASgLMhIua2V5aG9sZC52MS5DbGllbnQSDQoFc3RheXMYBCABKAgiCAoGU2lsZW50IhwKCU1hbGZvcm1lZBIPCgdwcm9ibGVtGAEgASgJIiYKB1JlZnVzZWQSCwoDdGFnGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIdCgtVbmF2YWlsYWJsZRIOCgZyZWFzb24YASABKAkiPgoJSGVhcnRiZWF0EgwKBHBpbmcYASABKAQSDAoEcG9uZxgCIAEoBBIVCg1yb3VuZF90cmlwX3VzGAMgASgNIhkKB0dvb2RieWUSDgoGcmVhc29uGAEgASgJIkQKCUhlbGRTdGF0ZRIkCgRoZWFkGAEgASgLMhYua2V5aG9sZC52MS5TZWFsZWRIZWFkEhEKCXN0b3JlZF9tcxgCIAEoBCIxCgpTZWFsZWRIZWFkEg8KB3ZlcnNpb24YASABKAQSEgoKY2lwaGVydGV4dBgCIAEoDCJUCgtTZWFsZWRFbnRyeRIMCgRuYW1lGAEgASgMEg8KB3ZlcnNpb24YAiABKAQSFwoKY2lwaGVydGV4dBgDIAEoDEgAiAEBQg0KC19jaXBoZXJ0ZXh0ImsKC1N0YXRlVXBkYXRlEgwKBGJhc2UYASABKAQSKAoHZW50cmllcxgCIAMoCzIXLmtleWhvbGQudjEuU2VhbGVkRW50cnkSJAoEaGVhZBgDIAEoCzIWLmtleWhvbGQudjEuU2VhbGVkSGVhZCIvCgtTdGF0ZVN0b3JlZBIPCgd2ZXJzaW9uGAEgASgEEg8KB3Byb2JsZW0YAiABKAkiCwoJTGlzdFN0YXRlIlYKDFN0YXRlTGlzdGluZxIPCgd2ZXJzaW9uGAEgASgEEicKB2VudHJpZXMYAiADKAsyFi5rZXlob2xkLnYxLlNlYWxlZE5hbWUSDAoEbGFzdBgDIAEoCCIrCgpTZWFsZWROYW1lEgwKBG5hbWUYASABKAwSDwoHdmVyc2lvbhgCIAEoBCITChFGZXRjaFN0YXRlUmVxdWVzdCJkChJGZXRjaFN0YXRlUmVzcG9uc2USJAoFc3RhdGUYASABKAsyFS5rZXlob2xkLnYxLkhlbGRTdGF0ZRIoCgdlbnRyaWVzGAIgAygLMhcua2V5aG9sZC52MS5TZWFsZWRFbnRyeSJYCgtDaGFpbldhbnRlZBIPCgdnZW5lc2lzGAEgASgMEg8KB2xvY2F0b3IYAiADKAwSJwoJb3V0cG9pbnRzGAMgAygLMhQua2V5aG9sZC52MS5PdXRwb2ludCImCghPdXRwb2ludBIMCgR0eGlkGAEgASgMEgwKBHZvdXQYAiABKA0iXwoJQ2hhaW5OZXdzEg8KB2hlYWRlcnMYASABKAwSKgoGcHJvb2ZzGAIgAygLMhoua2V5aG9sZC52MS5JbmNsdXNpb25Qcm9vZhIVCg1mZWVyYXRlX3Blcmt3GAMgASgNIlEKDkluY2x1c2lvblByb29mEg0KBWJsb2NrGAEgASgMEhMKC3RyYW5zYWN0aW9uGAIgASgMEg0KBWluZGV4GAMgASgNEgwKBHBhdGgYBCADKAwiTQoGUmVwb3J0Eg4KBnBvbGljeRgBIAEoCRIQCghpbmFjdGl2ZRgCIAMoCRIQCgh3ZWFrZW5lZBgDIAMoCRIPCgdwcm9ibGVtGAQgASgJMpcBCgpTaWduZXJMaW5rEjoKBkF0dGFjaBIWLmtleWhvbGQudjEuRnJvbVNpZ25lchoULmtleWhvbGQudjEuVG9TaWduZXIoATABEk0KCkZldGNoU3RhdGUSHS5rZXlob2xkLnYxLkZldGNoU3RhdGVSZXF1ZXN0Gh4ua2V5aG9sZC52MS5GZXRjaFN0YXRlUmVzcG9uc2UwAWIGcHJvdG8z");
+  fileDesc("ChxrZXlob2xkL3YxL3NpZ25lcl9saW5rLnByb3RvEgprZXlob2xkLnYxIuoCCgpGcm9tU2lnbmVyEiIKBWhlbGxvGAEgASgLMhEua2V5aG9sZC52MS5IZWxsb0gAEiQKBmFuc3dlchgCIAEoCzISLmtleWhvbGQudjEuQW5zd2VySAASKgoJaGVhcnRiZWF0GAMgASgLMhUua2V5aG9sZC52MS5IZWFydGJlYXRIABImCgdnb29kYnllGAQgASgLMhMua2V5aG9sZC52MS5Hb29kYnllSAASLwoMc3RhdGVfdXBkYXRlGAUgASgLMhcua2V5aG9sZC52MS5TdGF0ZVVwZGF0ZUgAEisKCmxpc3Rfc3RhdGUYBiABKAsyFS5rZXlob2xkLnYxLkxpc3RTdGF0ZUgAEi8KDGNoYWluX3dhbnRlZBgHIAEoCzIXLmtleWhvbGQudjEuQ2hhaW5XYW50ZWRIABIkCgZyZXBvcnQYCCABKAsyEi5rZXlob2xkLnYxLlJlcG9ydEgAQgkKB21lc3NhZ2UinAMKCFRvU2lnbmVyEiYKB3dlbGNvbWUYASABKAsyEy5rZXlob2xkLnYxLldlbGNvbWVIABImCgdyZXF1ZXN0GAIgASgLMhMua2V5aG9sZC52MS5SZXF1ZXN0SAASKgoJaGVhcnRiZWF0GAMgASgLMhUua2V5aG9sZC52MS5IZWFydGJlYXRIABImCgdnb29kYnllGAQgASgLMhMua2V5aG9sZC52MS5Hb29kYnllSAASJgoHcHJvbW90ZRgFIAEoCzITLmtleWhvbGQudjEuUHJvbW90ZUgAEi8KDHN0YXRlX3N0b3JlZBgGIAEoCzIXLmtleWhvbGQudjEuU3RhdGVTdG9yZWRIABIxCg1zdGF0ZV9saXN0aW5nGAcgASgLMhgua2V5aG9sZC52MS5TdGF0ZUxpc3RpbmdIABIrCgpjaGFpbl9uZXdzGAggASgLMhUua2V5aG9sZC52MS5DaGFpbk5ld3NIABIoCghldmlkZW5jZRgJIAEoCzIULmtleWhvbGQudjEuRXZpZGVuY2VIAEIJCgdtZXNzYWdlImUKBUhlbGxvEhAKCHByb3RvY29sGAEgASgNEg8KB3Nlc3Npb24YAiABKAwSDAoEbmFtZRgDIAEoCRIQCghzb2Z0d2FyZRgEIAEoCRIZChFhcHByb3Zlc19wYXltZW50cxgFIAEoCCKSAQoHV2VsY29tZRIQCghwcm90b2NvbBgBIAEoDRIMCgRib290GAIgASgMEgwKBG5vZGUYAyABKAkSDQoFbGVhc2UYBCABKAQSDgoGYWN0aXZlGAUgASgIEhQKDGhlYXJ0YmVhdF9tcxgGIAEoDRIkCgVzdGF0ZRgHIAEoCzIVLmtleWhvbGQudjEuSGVsZFN0YXRlIj4KB1Byb21vdGUSDQoFbGVhc2UYASABKAQSJAoFc3RhdGUYAiABKAsyFS5rZXlob2xkLnYxLkhlbGRTdGF0ZSKFAQoHUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRsYW5lGAIgASgEEiIKBmNsaWVudBgDIAEoCzISLmtleWhvbGQudjEuQ2xpZW50Eg8KB21lc3NhZ2UYBCABKAwSFQoNc2V0dGxlZF9iZWxvdxgFIAEoBBIUCgxhY2tub3dsZWRnZWQYBiABKAgiPQoGQ2xpZW50Eg8KB25vZGVfaWQYASABKAwSDAoEZGJpZBgCIAEoBBIUCgxjYXBhYmlsaXRpZXMYAyABKAQiggIKBkFuc3dlchIKCgJpZBgBIAEoBBIPCgVyZXBseRgCIAEoDEgAEiQKBnNpbGVudBgDIAEoCzISLmtleWhvbGQudjEuU2lsZW50SAASKgoJbWFsZm9ybWVkGAQgASgLMhUua2V5aG9sZC52MS5NYWxmb3JtZWRIABImCgdyZWZ1c2VkGAUgASgLMhMua2V5aG9sZC52MS5SZWZ1c2VkSAASLgoLdW5hdmFpbGFibGUYBiABKAsyFy5rZXlob2xkLnYxLlVuYXZhaWxhYmxlSAASJgoFYWhlYWQYByADKAsyFy5rZXlob2xkLnYxLkFuc3dlckFoZWFkQgkKB291dGNvbWUiZwoLQW5zd2VyQWhlYWQSFgoOcmVxdWVzdF9zaGEyNTYYASABKAwSDQoFcmVwbHkYAiABKAwSIgoGY2xpZW50GAMgASgLMhIua2V5aG9sZC52MS5DbGllbnQSDQoFc3RheXMYBCABKAgiCAoGU2lsZW50IhwKCU1hbGZvcm1lZBIPCgdwcm9ibGVtGAEgASgJIiYKB1JlZnVzZWQSCwoDdGFnGAEgASgJEg4KBnJlYXNvbhgCIAEoCSIdCgtVbmF2YWlsYWJsZRIOCgZyZWFzb24YASABKAkiPgoJSGVhcnRiZWF0EgwKBHBpbmcYASABKAQSDAoEcG9uZxgCIAEoBBIVCg1yb3VuZF90cmlwX3VzGAMgASgNIhkKB0dvb2RieWUSDgoGcmVhc29uGAEgASgJIkQKCUhlbGRTdGF0ZRIkCgRoZWFkGAEgASgLMhYua2V5aG9sZC52MS5TZWFsZWRIZWFkEhEKCXN0b3JlZF9tcxgCIAEoBCIxCgpTZWFsZWRIZWFkEg8KB3ZlcnNpb24YASABKAQSEgoKY2lwaGVydGV4dBgCIAEoDCJUCgtTZWFsZWRFbnRyeRIMCgRuYW1lGAEgASgMEg8KB3ZlcnNpb24YAiABKAQSFwoKY2lwaGVydGV4dBgDIAEoDEgAiAEBQg0KC19jaXBoZXJ0ZXh0ImsKC1N0YXRlVXBkYXRlEgwKBGJhc2UYASABKAQSKAoHZW50cmllcxgCIAMoCzIXLmtleWhvbGQudjEuU2VhbGVkRW50cnkSJAoEaGVhZBgDIAEoCzIWLmtleWhvbGQudjEuU2VhbGVkSGVhZCIvCgtTdGF0ZVN0b3JlZBIPCgd2ZXJzaW9uGAEgASgEEg8KB3Byb2JsZW0YAiABKAkiCwoJTGlzdFN0YXRlIlYKDFN0YXRlTGlzdGluZxIPCgd2ZXJzaW9uGAEgASgEEicKB2VudHJpZXMYAiADKAsyFi5rZXlob2xkLnYxLlNlYWxlZE5hbWUSDAoEbGFzdBgDIAEoCCIrCgpTZWFsZWROYW1lEgwKBG5hbWUYASABKAwSDwoHdmVyc2lvbhgCIAEoBCITChFGZXRjaFN0YXRlUmVxdWVzdCJkChJGZXRjaFN0YXRlUmVzcG9uc2USJAoFc3RhdGUYASABKAsyFS5rZXlob2xkLnYxLkhlbGRTdGF0ZRIoCgdlbnRyaWVzGAIgAygLMhcua2V5aG9sZC52MS5TZWFsZWRFbnRyeSJYCgtDaGFpbldhbnRlZBIPCgdnZW5lc2lzGAEgASgMEg8KB2xvY2F0b3IYAiADKAwSJwoJb3V0cG9pbnRzGAMgAygLMhQua2V5aG9sZC52MS5PdXRwb2ludCImCghPdXRwb2ludBIMCgR0eGlkGAEgASgMEgwKBHZvdXQYAiABKA0iXwoJQ2hhaW5OZXdzEg8KB2hlYWRlcnMYASABKAwSKgoGcHJvb2ZzGAIgAygLMhoua2V5aG9sZC52MS5JbmNsdXNpb25Qcm9vZhIVCg1mZWVyYXRlX3Blcmt3GAMgASgNIlEKDkluY2x1c2lvblByb29mEg0KBWJsb2NrGAEgASgMEhMKC3RyYW5zYWN0aW9uGAIgASgMEg0KBWluZGV4GAMgASgNEgwKBHBhdGgYBCADKAwilwEKCEV2aWRlbmNlEg8KB3JlcXVlc3QYASABKAwSCwoDdXJpGAIgASgJEhEKCXNpZ25hdHVyZRgDIAEoDBIOCgZwdWJrZXkYBCABKAwSEQoJdGltZXN0YW1wGAUgASgEEgwKBHJ1bmUYBiABKAwSKQoFYm91bmQYByABKAsyGi5rZXlob2xkLnYxLkJvdW5kU2lnbmF0dXJlIjIKDkJvdW5kU2lnbmF0dXJlEhEKCXNpZ25hdHVyZRgBIAEoDBINCgVub25jZRgCIAEoDCJNCgZSZXBvcnQSDgoGcG9saWN5GAEgASgJEhAKCGluYWN0aXZlGAIgAygJEhAKCHdlYWtlbmVkGAMgAygJEg8KB3Byb2JsZW0YBCABKAkylwEKClNpZ25lckxpbmsSOgoGQXR0YWNoEhYua2V5aG9sZC52MS5Gcm9tU2lnbmVyGhQua2V5aG9sZC52MS5Ub1NpZ25lcigBMAESTQoKRmV0Y2hTdGF0ZRIdLmtleWhvbGQudjEuRmV0Y2hTdGF0ZVJlcXVlc3QaHi5rZXlob2xkLnYxLkZldGNoU3RhdGVSZXNwb25zZTABYgZwcm90bzM");
 
 /**
  * One message from a signer. A host passes over what it does not know.
@@ -138,6 +138,12 @@ export type ToSigner = Message<"keyhold.v1.ToSigner"> & {
      */
     value: ChainNews;
     case: "chainNews";
+  } | {
+    /**
+     * @generated from field: keyhold.v1.Evidence evidence = 9;
+     */
+    value: Evidence;
+    case: "evidence";
   } | { case: undefined; value?: undefined };
 };
 
@@ -1050,6 +1056,95 @@ export const InclusionProofSchema: GenMessage<InclusionProof> = /*@__PURE__*/
   messageDesc(file_keyhold_v1_signer_link, 28);
 
 /**
+ * A request that a client of the node signed on its owner's device: the reason for what the signer will be asked. A host
+ * shows each at once, and before any request that it is the reason for; again to whichever signer comes later while it
+ * may still count. The signer checks all of it.
+ *
+ * @generated from message keyhold.v1.Evidence
+ */
+export type Evidence = Message<"keyhold.v1.Evidence"> & {
+  /**
+   * The first frame of its body, the five bytes of gRPC framing included.
+   *
+   * @generated from field: bytes request = 1;
+   */
+  request: Uint8Array;
+
+  /**
+   * @generated from field: string uri = 2;
+   */
+  uri: string;
+
+  /**
+   * ECDSA over P-256, 64 bytes: of the frame and the time.
+   *
+   * @generated from field: bytes signature = 3;
+   */
+  signature: Uint8Array;
+
+  /**
+   * Uncompressed, 65 bytes.
+   *
+   * @generated from field: bytes pubkey = 4;
+   */
+  pubkey: Uint8Array;
+
+  /**
+   * Milliseconds since 1970.
+   *
+   * @generated from field: uint64 timestamp = 5;
+   */
+  timestamp: bigint;
+
+  /**
+   * @generated from field: bytes rune = 6;
+   */
+  rune: Uint8Array;
+
+  /**
+   * Absent where the client did not sign the URI.
+   *
+   * @generated from field: keyhold.v1.BoundSignature bound = 7;
+   */
+  bound?: BoundSignature | undefined;
+};
+
+/**
+ * Describes the message keyhold.v1.Evidence.
+ * Use `create(EvidenceSchema)` to create a new message.
+ */
+export const EvidenceSchema: GenMessage<Evidence> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 29);
+
+/**
+ * The second signature of a client, of the URI and the node too.
+ *
+ * @generated from message keyhold.v1.BoundSignature
+ */
+export type BoundSignature = Message<"keyhold.v1.BoundSignature"> & {
+  /**
+   * ECDSA over P-256, 64 bytes.
+   *
+   * @generated from field: bytes signature = 1;
+   */
+  signature: Uint8Array;
+
+  /**
+   * 16 bytes.
+   *
+   * @generated from field: bytes nonce = 2;
+   */
+  nonce: Uint8Array;
+};
+
+/**
+ * Describes the message keyhold.v1.BoundSignature.
+ * Use `create(BoundSignatureSchema)` to create a new message.
+ */
+export const BoundSignatureSchema: GenMessage<BoundSignature> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_signer_link, 30);
+
+/**
  * What the signer's owner wants those who look at the host to know of the signer. Sent after the welcome and when it
  * changes.
  *
@@ -1090,7 +1185,7 @@ export type Report = Message<"keyhold.v1.Report"> & {
  * Use `create(ReportSchema)` to create a new message.
  */
 export const ReportSchema: GenMessage<Report> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_signer_link, 29);
+  messageDesc(file_keyhold_v1_signer_link, 31);
 
 /**
  * The host's side of the link. A signer connects with a client certificate that names the node it signs for.
