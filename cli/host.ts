@@ -1,12 +1,33 @@
 /** `keyhold host`: the cloud side. Shims connect to its unix socket, signers to its port. */
 
-import { resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { systemClock } from '../proto/clock.ts';
 import { systemEntropy } from '../proto/entropy.ts';
+import type { Log } from '../proto/log.ts';
+import { BitcoinRpc, rpcAccess } from '../server/bitcoin_rpc.ts';
+import { BitcoindSource } from '../server/bitcoind_source.ts';
 import { Host } from '../server/host.ts';
-import { command } from './command.ts';
+import { command, UsageError } from './command.ts';
 import { dirOption, identityOf } from './directory.ts';
 import { logAt, logOption, stopped } from './logging.ts';
+
+/** The source that the options name; undefined for none. @throws UsageError */
+function chainSource(
+  url: string | undefined,
+  cookie: string | undefined,
+  log: Log,
+  signal: AbortSignal,
+): BitcoindSource | undefined {
+  // A URL with a password is better here than among the arguments, which every user of the machine can read.
+  const given = url ?? process.env['KEYHOLD_BITCOIN_RPC'];
+  if (given === undefined) return undefined;
+  try {
+    return new BitcoindSource({ rpc: new BitcoinRpc(rpcAccess(given, cookie), signal), clock: systemClock, log });
+  } catch (error: unknown) {
+    if (error instanceof TypeError) throw new UsageError(`--bitcoin-rpc: ${error.message}`);
+    throw error;
+  }
+}
 
 export const host = command({
   name: 'host',
@@ -23,19 +44,30 @@ export const host = command({
       means: 'answer lightningd at once where that is safe, and keep here what the signer has not decided (docs/latency.md)',
     },
     'unsigned-penalties': { means: 'do not wait for the penalty transactions of watchtowers: they go out unsigned' },
+    copies: { value: 'DIR', means: 'where copies of the signers’ states are kept (default: copies beside the certificates)' },
+    'bitcoin-rpc': {
+      value: 'URL',
+      means: 'a bitcoind to tell signers of the chain from: http://HOST:PORT, best with --bitcoin-cookie',
+    },
+    'bitcoin-cookie': { value: 'FILE', means: 'bitcoind’s .cookie, or a file with one line user:password' },
     nodes: { value: 'NAME[,NAME…]', means: 'serve these nodes only (default: whichever come)' },
     log: logOption,
   },
   async run(given, signal) {
     const nodes = given.option('nodes')?.split(',');
     const journal = given.option('journal');
+    const log = logAt(given.option('log'));
+    const dir = given.option('dir') ?? '';
+    using chain = chainSource(given.option('bitcoin-rpc'), given.option('bitcoin-cookie'), log, signal);
     await using running = await Host.open({
       sockets: [resolve(given.option('socket') ?? '')],
       listen: given.option('listen') ?? '',
-      identity: await identityOf(given.option('dir') ?? '', 'host'),
+      identity: await identityOf(dir, 'host'),
       clock: systemClock,
       entropy: systemEntropy,
-      log: logAt(given.option('log')),
+      log,
+      copies: given.option('copies') ?? join(dir, 'copies'),
+      ...(chain && { chain }),
       ...(nodes && { nodes }),
       ...(journal !== undefined && { journal: resolve(journal) }),
       unsignedPenalties: given.has('unsigned-penalties'),

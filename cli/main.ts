@@ -5,12 +5,13 @@ import { type Command, help, parse, UsageError } from './command.ts';
 import { host } from './host.ts';
 import { init } from './init.ts';
 import { policy } from './policy_command.ts';
+import { recover } from './recover.ts';
 import { replay } from './replay.ts';
 import { signer } from './signer.ts';
 import { status } from './status.ts';
 
 // Options are read under each command's own names; the table only needs to know that there are some.
-const commands = [init, host, signer, approvals, approve, policy, status, replay] as unknown as readonly Command[];
+const commands = [init, host, signer, recover, approvals, approve, policy, status, replay] as unknown as readonly Command[];
 
 function overview(): string {
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2;
@@ -25,7 +26,11 @@ function overview(): string {
 
 /** Runs the CLI with the arguments behind its name; resolves to the exit code. */
 export async function main(args: readonly string[], signal: AbortSignal): Promise<number> {
-  const [name, ...rest] = args;
+  const [first, ...behind] = args;
+  // A command of two words comes before the one its first word names.
+  const two = commands.find((candidate) => candidate.name === `${first} ${behind[0]}`);
+  const name = two?.name ?? first;
+  const rest = two === undefined ? behind : behind.slice(1);
   if (name === undefined || name === '--help' || name === 'help') {
     console.log(overview());
     return name === undefined ? 2 : 0;

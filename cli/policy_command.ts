@@ -34,7 +34,7 @@ export const policy = command({
   async run(given) {
     const [what, operand, ...rest] = given.operands;
     const needsOperand = what === 'check' || what === 'explain';
-    if (rest.length > 0 || needsOperand !== (operand !== undefined))
+    if (what === undefined || rest.length > 0 || needsOperand !== (operand !== undefined))
       throw new UsageError('policy: expected check FILE, explain RULE, rules or example; see: keyhold policy --help');
     const json = given.has('json');
     if (what === 'check') console.log(await checked(operand ?? '', networkOf(given.option('network')), json));

@@ -7,7 +7,10 @@ import type { Entropy } from '../proto/entropy.ts';
 import { hsmdName } from '../proto/hsmd/calls.ts';
 import type { Log } from '../proto/log.ts';
 import { type Network, networks } from '../signer/chain/networks.ts';
+import type { Companion } from '../signer/companion.ts';
 import type { Secp } from '../signer/crypto/secp.ts';
+import type { NodeKeys } from '../signer/keys/node_keys.ts';
+import { type LinkedParts, type LinkedPolicyOptions, linkedParts, reportOnly } from '../signer/linked_policy.ts';
 import { openFileStore } from '../signer/node/file_store.ts';
 import { byNetwork } from '../signer/policy/by_network.ts';
 import { Desk } from '../signer/policy/desk.ts';
@@ -19,7 +22,7 @@ import { firstOf } from '../signer/policy/purpose.ts';
 import { validating } from '../signer/policy/validating.ts';
 import { weakened } from '../signer/policy/weakened.ts';
 import { Refusal } from '../signer/refusal.ts';
-import type { Store } from '../signer/store/store.ts';
+import type { Store, WhenMissing } from '../signer/store/store.ts';
 import { answerOwner, type Owned } from './approver_requests.ts';
 import { listenForOwner } from './approver_socket.ts';
 import { UsageError } from './command.ts';
@@ -67,6 +70,8 @@ export interface PolicyParts {
   readonly begin: boolean;
   /** Where whoever calls lightningd is the owner, payments and spends need no other word. */
   readonly owner: 'local' | 'remote';
+  /** For a signer on a link to a host, which keeps a copy of the state and may tell of the chain. */
+  readonly link?: Pick<LinkedPolicyOptions, 'chainRequired'>;
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Log;
@@ -77,6 +82,8 @@ export interface OpenPolicy extends AsyncDisposable {
   readonly policy: Policy;
   /** Where the owner's word is heard; undefined where none is needed. */
   readonly owned: Owned | undefined;
+  /** What else is to travel on the link. */
+  readonly companions: readonly Companion[];
 }
 
 export const withoutPolicy =
@@ -96,9 +103,10 @@ export async function openPolicy(parts: PolicyParts): Promise<OpenPolicy> {
     log('warn', withoutPolicy);
     // What is signed now the state does not know: it must not be trusted later.
     if (await exists(join(folder, 'store'))) await writeFile(join(folder, staleMark), '', { flag: 'a' });
-    return { policy: noPolicy, owned: undefined, [Symbol.asyncDispose]: () => Promise.resolve() };
+    const companions = [reportOnly(noPolicy, log)];
+    return { policy: noPolicy, owned: undefined, companions, [Symbol.asyncDispose]: () => Promise.resolve() };
   }
-  const store = await openState(parts);
+  const state = await openState(parts);
   try {
     const desk = new Desk();
     let network: Network | undefined;
@@ -106,38 +114,64 @@ export async function openPolicy(parts: PolicyParts): Promise<OpenPolicy> {
     const socket = await listenForOwner(join(folder, 'owner.sock'), (request) => answerOwner(owned, request));
     const policy = byNetwork((now) => {
       network = now;
-      return judge(parts, now, store, desk);
+      return judge(parts, now, state, desk);
     });
+    const noted = noting(policy, owned);
     return {
-      policy: noting(policy, owned),
+      policy: state.link?.link(noted) ?? noted,
       owned,
+      companions: state.link?.companions ?? [],
       async [Symbol.asyncDispose]() {
         await socket[Symbol.asyncDispose]();
-        await store[Symbol.asyncDispose]();
+        await state[Symbol.asyncDispose]();
       },
     };
   } catch (error: unknown) {
-    await store[Symbol.asyncDispose]();
+    await state[Symbol.asyncDispose]();
     throw error;
   }
 }
 
-async function openState({ folder, begin, log, entropy }: PolicyParts): Promise<Store> {
+/** The state's own folder in a signer's. */
+export const storeIn = (folder: string) => join(folder, 'store');
+
+interface OpenState extends AsyncDisposable {
+  readonly open: (keys: NodeKeys) => Promise<Store>;
+  readonly link: LinkedParts | undefined;
+}
+
+/** On a link the state is opened with the first `init`, when it is known what the host has of it; otherwise now. */
+async function openState({ folder, begin, log, entropy, clock, link: linkOptions }: PolicyParts): Promise<OpenState> {
   if (await exists(join(folder, staleMark)))
     throw new UsageError(
       `the state in ${folder} is out of date: this node was signed for without a policy since. Go on with policy none; or close all channels, move that folder away and begin a new state`,
     );
-  const store = join(folder, 'store');
-  if (!begin && !(await exists(join(store, 'state.log'))))
+  const place = storeIn(folder);
+  if (linkOptions !== undefined) {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    const link = linkedParts({ ...linkOptions, clock, entropy, log, newState: begin });
+    const open = (whenMissing: WhenMissing) => openFileStore({ folder: place, whenMissing, log, entropy });
+    return {
+      open: (keys) => link.copy.open(keys, open),
+      link,
+      [Symbol.asyncDispose]: () => link[Symbol.asyncDispose](),
+    };
+  }
+  if (!begin && !(await exists(join(place, 'state.log'))))
     throw new UsageError(
       `no signer state in ${folder}. For a node that has no channels begin one: --new-state, or KEYHOLD_NEW_STATE=1 for the inline signer. For one that has, its state must be there: without it the signer cannot tell what is safe to sign`,
     );
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  return openFileStore({ folder: store, whenMissing: begin ? 'create' : 'fail', log, entropy });
+  const store = await openFileStore({ folder: place, whenMissing: begin ? 'create' : 'fail', log, entropy });
+  return {
+    open: () => Promise.resolve(store),
+    link: undefined,
+    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+  };
 }
 
 /** The policy of one network, with its settings said aloud. */
-function judge({ file, owner, clock, log, secp }: PolicyParts, network: Network, store: Store, desk: Desk): Policy {
+function judge({ file, owner, clock, log, secp }: PolicyParts, network: Network, state: OpenState, desk: Desk): Policy {
   const settings = settingsFor(file, network, secp);
   const profile = profileFor(file, network);
   log('info', 'policy', {
@@ -145,14 +179,17 @@ function judge({ file, owner, clock, log, secp }: PolicyParts, network: Network,
     profile,
     approves: owner === 'local' ? 'whoever calls lightningd' : 'the owner',
   });
-  for (const message of weakened(file, settings, network)) log('warn', 'the policy is weakened', { by: message });
+  const weak = weakened(file, settings, network);
+  for (const message of weak) log('warn', 'the policy is weakened', { by: message });
+  state.link?.weakened(weak);
   return validating({
     settings,
     approver: owner === 'local' ? firstOf(localOwner(settings), desk) : desk,
-    openStore: () => Promise.resolve(store),
+    openStore: (keys) => state.open(keys),
     clock,
     log,
-    height: () => undefined,
+    height: () => state.link?.chain.height(),
+    chain: state.link?.chain,
   });
 }
 
@@ -162,6 +199,7 @@ function noting(policy: Policy, { desk, now }: Owned): Policy {
     name: policy.name,
     start: (init, preinit, started) => policy.start(init, preinit, started),
     show: (request) => policy.show(request),
+    channels: () => policy.channels?.(),
     async decide(context, request, sign) {
       try {
         return await policy.decide(context, request, sign);

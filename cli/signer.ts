@@ -19,7 +19,8 @@ import { passphraseFromFd, passphraseFromTerminal } from './passphrase.ts';
 import { exists, openPolicy, policyOption, readPolicy } from './policy_of.ts';
 import { software } from './version.ts';
 
-async function passphraseOf(ask: boolean, fd: string | undefined, signal: AbortSignal): Promise<Secret | undefined> {
+/** The passphrase that the options ask for. @throws UsageError */
+export async function passphraseOf(ask: boolean, fd: string | undefined, signal: AbortSignal): Promise<Secret | undefined> {
   if (fd !== undefined) {
     if (!/^\d+$/.test(fd))
       throw new UsageError(`--passphrase-fd: expected the number of an open file descriptor, got ${fd}`);
@@ -43,6 +44,7 @@ export const signer = command({
     policy: policyOption,
     state: { value: 'DIR', means: 'where the signer keeps its state (default: state beside the certificates)' },
     'new-state': { means: 'begin with an empty state: for a secret whose node has no channels' },
+    'require-chain': { means: 'trust no outpoint without proof, also where the host tells nothing of the chain' },
     passphrase: { means: 'ask for the secret’s passphrase on the terminal' },
     'passphrase-fd': { value: 'N', means: 'read the passphrase from this file descriptor' },
     name: { value: 'NAME', means: 'what this signer calls itself in the host’s status', default: hostname() },
@@ -67,6 +69,7 @@ export const signer = command({
       folder: given.option('state') ?? join(dir, 'state'),
       begin: isNew || given.has('new-state'),
       owner: 'remote',
+      link: { chainRequired: given.has('require-chain') },
       clock: systemClock,
       entropy: systemEntropy,
       log,
@@ -83,6 +86,7 @@ export const signer = command({
       clock: systemClock,
       log,
       signal,
+      companions: opened.companions,
     });
     const address = given.option('host') ?? '';
     await keepAttached({ session, address, identity, clock: systemClock, entropy: systemEntropy, log }, signal);

@@ -1,6 +1,12 @@
 /** `keyhold status`: both ends of each node, and what waits between them. */
 
-import { Host as HostService, type NodeStatus, SignerState } from '../proto/gen/keyhold/v1/host_pb.ts';
+import {
+  type CopyStatus,
+  Host as HostService,
+  type NodeStatus,
+  SignerState,
+  type SignerStatus,
+} from '../proto/gen/keyhold/v1/host_pb.ts';
 import { Channel } from '../proto/grpc.ts';
 import { command, UsageError } from './command.ts';
 import { dirOption, identityOf, type Role, roles } from './directory.ts';
@@ -22,15 +28,34 @@ function roundTrips({ calls, undecided }: NodeStatus): readonly string[] {
   ];
 }
 
+/** What a signer says of its policy. */
+function reported({ policy, inactive, weakened, problem }: SignerStatus): readonly string[] {
+  if (policy === '') return [];
+  return [
+    `    policy    ${policy === 'none' ? 'none: it signs whatever it is asked' : policy}`,
+    ...(inactive.length > 0 ? [`    not in force, for want of news of the chain: ${inactive.join(', ')}`] : []),
+    ...weakened.map((sentence) => `    weakened  ${sentence}`),
+    ...(problem === '' ? [] : [`    SIGNS NOTHING: ${problem}`]),
+  ];
+}
+
+function copyAge({ version, ageMs }: CopyStatus): string {
+  return version === 0n ? 'none yet' : `version ${version}, ${seconds(ageMs)} old`;
+}
+
 function lines(node: NodeStatus): readonly string[] {
-  const { name, shim, signers, waiting, counts, lease } = node;
+  const { name, shim, signers, waiting, counts, lease, copy } = node;
   const lightningd =
     shim === undefined
       ? 'not running, or its stand-in cannot reach this host'
       : `${shim.lightningdVersion || 'of unknown version'}, ${shim.connections.length} connections${shim.developer ? ', developer mode' : ''}`;
-  const attached = signers.map(({ name: called, software, state, roundTripUs, attachedMs }) => {
+  const attached = signers.flatMap((report) => {
+    const { name: called, software, state, roundTripUs, attachedMs } = report;
     const role = state === SignerState.ACTIVE ? `active (lease ${lease})` : 'stands by';
-    return `  signer      ${called}, ${software}, ${role}, round trip ${(roundTripUs / 1000).toFixed(1)} ms, for ${seconds(attachedMs)}`;
+    return [
+      `  signer      ${called}, ${software}, ${role}, round trip ${(roundTripUs / 1000).toFixed(1)} ms, for ${seconds(attachedMs)}`,
+      ...reported(report),
+    ];
   });
   const queued = waiting.map(
     ({ call, dbid, ageMs, offered }) =>
@@ -45,6 +70,7 @@ function lines(node: NodeStatus): readonly string[] {
     ...(attached.length > 0
       ? attached
       : ['  signer      none attached: start keyhold signer on the machine that has the key']),
+    ...(copy === undefined ? [] : [`  state copy  ${copyAge(copy)}`]),
     ...queued,
     ...(answered === undefined ? [] : [answered]),
     ...roundTrips(node),

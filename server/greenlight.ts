@@ -6,6 +6,7 @@
 
 import type { ClientIdentity } from '../proto/answer.ts';
 import { toHex } from '../proto/bytes.ts';
+import type { Clock } from '../proto/clock.ts';
 import type { Entropy } from '../proto/entropy.ts';
 import type { Hsm, HsmRequestContext, Node } from '../proto/gen/greenlight/greenlight_pb.ts';
 import { type Implementation, StatusError } from '../proto/grpc.ts';
@@ -24,6 +25,7 @@ export interface GreenlightOptions {
   readonly entropy: Entropy;
   /** What this host keeps of its nodes; undefined: nothing. */
   readonly files: NodeFiles | undefined;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
@@ -35,7 +37,7 @@ export function greenlightNode(options: GreenlightOptions): Implementation<typeo
       const node = nodeFor(caller);
       const relay = options.relayOf(node);
       const state = await options.files?.greenlightOf(node);
-      const port = new GreenlightPort(caller.address, toHex(options.entropy(16)), state);
+      const port = new GreenlightPort(caller.address, toHex(options.entropy(16)), state, options.clock);
       const streams = ports.get(relay) ?? new Set();
       ports.set(relay, streams.add(port));
       const end = () => {
@@ -92,8 +94,9 @@ export function greenlightHsm(options: GreenlightOptions): Implementation<typeof
   };
   return {
     ping: async () => ({}),
-    async request({ requestId, raw: bytes, context }, caller) {
+    async request({ requestId, raw: bytes, context, requests }, caller) {
       const relay = options.relayOf(nodeFor(caller));
+      for (const shown of requests) relay.show(shown);
       const client = identityOf(context);
       const own = ownAnswer(client, context === undefined, bytes, false);
       const answer = own ?? (await relay.ask(laneOf(relay, client), bytes, caller.signal));

@@ -1,9 +1,12 @@
 import type { MessageInitShape } from '@bufbuild/protobuf';
 import type { Answer } from '../proto/answer.ts';
+import type { Clock } from '../proto/clock.ts';
 import type { HsmRequestSchema, HsmResponse } from '../proto/gen/greenlight/greenlight_pb.ts';
 import { brief } from '../proto/link.ts';
 import { Outbox } from '../proto/outbox.ts';
+import type { SignedRequest } from '../proto/signed_request.ts';
 import { type GreenlightEntry, type GreenlightState, pieces } from './greenlight_state.ts';
+import { RecentRequests } from './recent_requests.ts';
 import { isLightningd } from './refusal.ts';
 import type { OfferedRequest, SignerPort } from './signer_port.ts';
 
@@ -27,19 +30,27 @@ export class GreenlightPort implements SignerPort {
   readonly outbox = new Outbox<MessageInitShape<typeof HsmRequestSchema>>();
   readonly #asked = new Map<number, Asked>();
   readonly #state: GreenlightState | undefined;
+  readonly #clock: Clock;
+  /** Its requests carry those of clients along, each for as long as it counts. */
+  readonly #shown = new RecentRequests();
   /** How many of the state's changes the signer knows; undefined before it was told any. */
   #known: number | undefined;
 
-  constructor(name: string, session: string, state: GreenlightState | undefined) {
+  constructor(name: string, session: string, state: GreenlightState | undefined, clock: Clock) {
     this.name = name;
     this.session = session;
     this.#state = state;
+    this.#clock = clock;
     this.outbox.push({ requestId: 0, raw: signOfLife, signerState: this.#news() });
   }
 
   welcome(): void {}
 
   promote(): void {}
+
+  show(request: SignedRequest): void {
+    this.#shown.add(request, this.#clock.now());
+  }
 
   offer({ id, client, bytes }: OfferedRequest, signal: AbortSignal): Promise<Answer> {
     const requestId = Number(BigInt.asUintN(32, id));
@@ -51,7 +62,8 @@ export class GreenlightPort implements SignerPort {
       }
       this.#asked.set(requestId, { resolve, reject });
       signal.addEventListener('abort', () => this.#asked.delete(requestId), { once: true });
-      this.outbox.push({ requestId, raw: bytes, ...context, signerState: this.#news() });
+      const requests = [...this.#shown.list(this.#clock.now())];
+      this.outbox.push({ requestId, raw: bytes, ...context, signerState: this.#news(), requests });
     });
   }
 

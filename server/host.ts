@@ -25,6 +25,7 @@ import { patienceFor } from './refusal.ts';
 import { Relay, relayDefaults } from './relay.ts';
 import { ShimConnection } from './shim/connection.ts';
 import { listenForShims } from './shim_socket.ts';
+import { showRequest } from './show_request.ts';
 import { signerLink } from './signer_link.ts';
 
 export interface HostOptions {
@@ -80,9 +81,10 @@ export class Host {
     const heartbeatMs = options.heartbeatMs ?? 15_000;
     const link = { relayOf, boot: this.boot, heartbeatMs, clock, log, files, chain };
     this.#grpc.addService(SignerLink, signerLink(link));
-    this.#grpc.addService(HostService, hostStatus(this.#nodes, this.boot, clock, files));
-    this.#grpc.addService(Node, greenlightNode({ relayOf, entropy, files, log }));
-    this.#grpc.addService(Hsm, greenlightHsm({ relayOf, entropy, files, log }));
+    const status = hostStatus(this.#nodes, this.boot, clock, files);
+    this.#grpc.addService(HostService, { ...status, ...showRequest(this.#nodes) });
+    this.#grpc.addService(Node, greenlightNode({ relayOf, entropy, files, clock, log }));
+    this.#grpc.addService(Hsm, greenlightHsm({ relayOf, entropy, files, clock, log }));
   }
 
   /** Starts listening. Throws where an address or a path is taken, or the journal cannot be read. */

@@ -76,7 +76,7 @@ export function hostStatus(
   boot: Uint8Array,
   clock: Clock,
   files: NodeFiles | undefined,
-): Implementation<typeof Host> {
+): Pick<Implementation<typeof Host>, 'status'> {
   return {
     status: async (request, { commonName }) => {
       const own = nodeOf(commonName);

@@ -7,6 +7,7 @@ import { Pulse } from '../proto/heartbeat.ts';
 import { answerFromWire, brief, linkProtocol, type SendToSigner, type ToSignerInit } from '../proto/link.ts';
 import type { Log } from '../proto/log.ts';
 import { Outbox } from '../proto/outbox.ts';
+import type { SignedRequest } from '../proto/signed_request.ts';
 import { ChainLink } from './chain_link.ts';
 import type { ChainSource } from './chain_source.ts';
 import { CopyLink, heldState } from './copy_link.ts';
@@ -85,6 +86,12 @@ export class LinkPort implements SignerPort {
 
   promote(lease: bigint): void {
     this.#send({ case: 'promote', value: { lease, ...this.#held() } });
+  }
+
+  show(request: SignedRequest): void {
+    const { length } = request.request;
+    if (length <= largestMessage - framing) this.#send({ case: 'evidence', value: request });
+    else this.#options.log('warn', 'a client’s request is too large to show', { bytes: length });
   }
 
   offer({ bytes, ...request }: OfferedRequest, signal: AbortSignal): Promise<Answer> {

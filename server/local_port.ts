@@ -19,6 +19,8 @@ export function localPort({ name, software, session, handle }: LocalPortOptions)
     welcome() {},
     promote() {},
     dismiss() {},
+    /** No clients of another place reach a node that is run like this. */
+    show() {},
     offer: ({ client, bytes }: OfferedRequest, signal) => handle(client, bytes, signal),
   };
 }

@@ -10,11 +10,13 @@ import type { Clock } from '../proto/clock.ts';
 import { type Call, hsmdName, lightningdCapabilities } from '../proto/hsmd/calls.ts';
 import { callOf, messageType } from '../proto/hsmd/message.ts';
 import { errorText, type Log } from '../proto/log.ts';
+import type { SignedRequest } from '../proto/signed_request.ts';
 import { acknowledgementOf } from './acknowledge.ts';
 import { misfit } from './fitting.ts';
 import type { NodeJournal } from './journal.ts';
 import { Lane } from './lane.ts';
 import { Queue } from './queue.ts';
+import { RecentRequests } from './recent_requests.ts';
 import { Shortcuts } from './shortcuts.ts';
 import type { SignerPort } from './signer_port.ts';
 import { type Initialised, Signers } from './signers.ts';
@@ -79,6 +81,7 @@ export class Relay {
   #preinit: Uint8Array | undefined;
   #start: Start | undefined;
   readonly #shortcuts = new Shortcuts();
+  readonly #shown = new RecentRequests();
   /** The session of the signer that was asked last. */
   #asking: string | undefined;
 
@@ -87,7 +90,10 @@ export class Relay {
     this.signers = new Signers({
       ...options,
       initialise: (port) => this.#initialise(port),
-      onReady: () => this.#offerAll(),
+      onReady: (port) => {
+        this.#showAll(port);
+        this.#offerAll();
+      },
     });
     const lanes = new Map<string, Lane>();
     for (const { client, request, number } of options.journal?.left ?? []) {
@@ -129,6 +135,12 @@ export class Relay {
   /** Keeps `hsmd_dev_preinit` for the init that follows. */
   set preinit(bytes: Uint8Array) {
     this.#preinit = bytes;
+  }
+
+  /** Shows the signer a client's request, at once and to whichever signer comes while it may count. */
+  show(request: SignedRequest): void {
+    if (this.#shown.add(request, this.#options.clock.now()) && this.#start !== undefined)
+      this.signers.current?.show(request);
   }
 
   /** The one answer to a request, after every earlier one of its lane. Rejects only when the signal aborts. */
@@ -327,8 +339,15 @@ export class Relay {
     const nodeId = nodeIdOf(reply);
     if (nodeId === undefined) return;
     this.#start = { preinit: this.#preinit, init, nodeId };
+    this.#showAll(by);
     this.signers.initialiseAll(by);
     this.#offerAll();
+  }
+
+  /** Before init a signer has no keys to check it with. */
+  #showAll(port: SignerPort): void {
+    if (this.#start === undefined) return;
+    for (const request of this.#shown.list(this.#options.clock.now())) port.show(request);
   }
 
   async #initialise(port: SignerPort): Promise<Initialised> {

@@ -2,6 +2,7 @@
 // very process.
 
 import type { Answer, ClientIdentity } from '../proto/answer.ts';
+import type { SignedRequest } from '../proto/signed_request.ts';
 
 /** A request as a signer gets it. */
 export interface OfferedRequest {
@@ -46,6 +47,8 @@ export interface SignerPort {
   welcome(active: boolean, lease: bigint): void;
   /** A signer that stood by is active from now on, under this fencing number. */
   promote(lease: bigint): void;
+  /** Shows a client's request, which may be the reason for what is asked next. The same may come again. */
+  show(request: SignedRequest): void;
   /**
    * Asks. Rejects where the connection is lost; the request then goes to the next signer attached. The signal aborts
    * when nobody waits for the answer any more.

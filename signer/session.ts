@@ -13,6 +13,7 @@ import { calls } from '../proto/hsmd/calls.ts';
 import { messageType } from '../proto/hsmd/message.ts';
 import { answerToWire, brief, type FromSignerInit, linkProtocol } from '../proto/link.ts';
 import { errorText, type Log } from '../proto/log.ts';
+import type { SignedRequest } from '../proto/signed_request.ts';
 import { AnswerCache } from './answer_cache.ts';
 import type { Companion } from './companion.ts';
 import { Undecided } from './undecided.ts';
@@ -25,6 +26,8 @@ export interface RequestHandler {
   readonly approvesPayments?: boolean;
   /** Answers to what is expected after a request that was answered with `reply`. */
   ahead?(client: ClientIdentity, bytes: Uint8Array, reply: Uint8Array): Promise<readonly AnswerAhead[]>;
+  /** Takes a client's request, the reason for what may be asked next; it has begun when this returns. Never rejects. */
+  show?(request: SignedRequest): Promise<void>;
 }
 
 export interface SessionOptions {
@@ -95,6 +98,7 @@ export class Session {
           this.#tell((each) => each.attached(value, (said) => link.send({ message: said })));
         } else if (message.case === 'heartbeat') pulse?.receive(message.value);
         else if (message.case === 'promote') this.#promote(message.value);
+        else if (message.case === 'evidence') void this.#options.signer.show?.(message.value);
         else if (message.case === 'request') {
           if (pulse === undefined) throw new Error('expected a welcome before the first request');
           this.#answer(link, message.value);

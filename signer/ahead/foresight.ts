@@ -72,7 +72,7 @@ export class Foresight {
       keys,
       channel: (client) => this.#channel(client),
       channels: () =>
-        [...(policy.channels?.().values() ?? [])].slice(-mostAtStart).map((state) => ({
+        [...(policy.channels?.()?.values() ?? [])].slice(-mostAtStart).map((state) => ({
           ...remembered(state),
           client: { nodeId: fromHex(state.peer), dbid: state.dbid, capabilities: 447n },
         })),
@@ -81,12 +81,11 @@ export class Foresight {
 
   #channel({ nodeId, dbid }: ClientIdentity): RememberedChannel | undefined {
     const key = channelKey(nodeId, dbid);
-    const state = this.#parts.policy.channels?.().get(key);
+    const state = this.#parts.policy.channels?.()?.get(key);
     return state === undefined ? this.#channels.get(key) : remembered(state);
   }
 
   #remember(client: ClientIdentity, { call, fields }: Request): void {
-    if (this.#parts.policy.channels !== undefined) return;
     if (call !== 'setupChannel' && call !== 'validateCommitmentTx') return;
     const key = channelKey(client.nodeId, client.dbid);
     const { setup, validated } = this.#channels.get(key) ?? { setup: undefined, validated: -1n };

@@ -1,9 +1,9 @@
 /**
  * Whether a rune allows a request. Fields known here: `method` (compared without regard to case, unlike Greenlight's own
  * signer, whose read-only runes match nothing), `pubkey` (the device's key in hex), `time` (seconds since 1970), `amount`
- * (the most that leaves, in msat; missing where there is none or no bound), and with `=` only `per` and `rate`, where it
- * is known when the rune was last used. An alternative on any other field does not hold, `!` included: a restriction
- * that is not understood must not fall away. A comment (`#`) always holds.
+ * (the most that leaves, in msat; missing where there is none or no bound), and with `=` only `per` and `rate` (how often
+ * runes of one id may be used). An alternative on any other field does not hold, `!` included: a restriction that is not
+ * understood must not fall away. A comment (`#`) always holds.
  */
 
 import type { Secret } from '../../proto/secret.ts';
@@ -17,8 +17,8 @@ export interface RuneFacts {
   /** Seconds since 1970. */
   readonly time: number;
   readonly amountMsat: bigint | undefined;
-  /** Milliseconds since this rune (any with its id) was last used, Infinity for never; undefined: nobody keeps track. */
-  readonly idle: number | undefined;
+  /** Milliseconds since this rune (any with its id) was last used, infinite where never. */
+  readonly idle: number;
 }
 
 /** The version in every rune of this derivation. */
@@ -97,8 +97,8 @@ const units: Readonly<Record<string, number>> = {
 };
 
 /** `per=5min`: five minutes between uses; `rate=2`: two uses a minute. */
-function isPaced({ field, condition, value }: Alternative, idle: number | undefined): boolean {
-  if (idle === undefined || condition !== '=') return false;
+function isPaced({ field, condition, value }: Alternative, idle: number): boolean {
+  if (condition !== '=') return false;
   if (field === 'per') {
     const [, count, unit = ''] = /^(\d{1,9})(day|hour|min|[mun]?sec)?$/.exec(value) ?? [];
     return count !== undefined && idle >= Number(count) * (units[unit] ?? Number.POSITIVE_INFINITY);

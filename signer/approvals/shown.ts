@@ -34,7 +34,7 @@ export interface Taken {
 }
 
 /** More than this at once, and new requests have to wait. */
-export const mostShown = 4096;
+export const mostShown = 1024;
 const prefix = 'request/';
 const bookKey = 'requests';
 

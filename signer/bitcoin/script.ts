@@ -91,6 +91,10 @@ export function isP2tr(script: Uint8Array): boolean {
   return script.length === 34 && script[0] === op.one && script[1] === 32;
 }
 
+export function isP2sh(script: Uint8Array): boolean {
+  return script.length === 23 && script[0] === op.hash160 && script[1] === 20 && script[22] === op.equal;
+}
+
 /** Whether `script` is the P2SH output of `redeemScript`. */
 export function isP2shOf(script: Uint8Array, redeemScript: Uint8Array): boolean {
   return equalBytes(script, p2sh(redeemScript));

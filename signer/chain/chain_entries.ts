@@ -5,7 +5,7 @@
  */
 
 import { LeReader, LeWriter } from '../../proto/bitcoin/stream.ts';
-import { concat, toHex } from '../../proto/bytes.ts';
+import { concat, equalBytes, toHex } from '../../proto/bytes.ts';
 import { WireError } from '../../proto/hsmd/codec.ts';
 import type { Change } from '../store/store.ts';
 import { type Block, type ChainState, successor } from './chain.ts';
@@ -57,6 +57,7 @@ function* headersIn(bytes: Uint8Array): Generator<Uint8Array, void> {
 /** Whether a segment has to be written: it lacks a header. One that has too many, of blocks now too deep, may stay. */
 function lacks(held: Uint8Array | undefined, headers: readonly Uint8Array[]): boolean {
   if (held === undefined) return true;
+  if (equalBytes(held, concat(...headers))) return false;
   const known = new Set(Array.from(headersIn(held), toHex));
   return !headers.every((header) => known.has(toHex(header)));
 }

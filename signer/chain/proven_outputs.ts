@@ -17,15 +17,15 @@ export class ProvenOutputs {
   /** By outpoint, the one asked about longest ago first. */
   readonly #wanted = new Map<string, Wanted>();
 
-  /** Begins to want a proof; false where it was wanted already. */
+  /** Begins to want a proof; false where just this was wanted already. */
   want(output: ExpectedOutput): boolean {
     const key = keyOf(output);
     const before = this.#wanted.get(key);
     this.#wanted.delete(key);
-    this.#wanted.set(key, { output, proof: before?.proof });
+    this.#wanted.set(key, { output, proof: before && sameOutput(before.output, output) ? before.proof : undefined });
     const [oldest] = this.#wanted.keys();
     if (this.#wanted.size > mostWanted && oldest !== undefined) this.#wanted.delete(oldest);
-    return before === undefined;
+    return before === undefined || !sameOutput(before.output, output);
   }
 
   /** Those without a proof that holds. */
@@ -33,19 +33,20 @@ export class ProvenOutputs {
     return [...this.#wanted.values()].flatMap(({ output }) => (this.depth(chain, output) > 0 ? [] : [output]));
   }
 
-  /** Takes a proof for the outputs of its transaction. Throws ProofError where it shows nothing that is wanted. */
+  /** Takes a proof for those outputs of its transaction that are as expected. Throws ProofError where not all are. */
   take(chain: ChainState, proof: InclusionProof): void {
     const { txid, outputs } = checkInclusion(chain, proof);
-    let useful = false;
-    for (const [key, { output }] of this.#wanted) {
-      if (!equalBytes(output.txid, txid)) continue;
+    const about = [...this.#wanted].filter(([, { output }]) => equalBytes(output.txid, txid));
+    if (about.length === 0) throw new ProofError('a proof of a transaction that was not asked for');
+    const others: number[] = [];
+    for (const [key, { output }] of about) {
       const found = outputs[output.vout];
-      if (found === undefined || found.amount !== output.value || !equalBytes(found.script, output.script))
-        throw new ProofError(`output ${output.vout} of the transaction is not the one this signer signs for`);
-      this.#wanted.set(key, { output, proof });
-      useful = true;
+      if (found?.amount === output.value && equalBytes(found.script, output.script))
+        this.#wanted.set(key, { output, proof });
+      else others.push(output.vout);
     }
-    if (!useful) throw new ProofError('a proof of a transaction that was not asked for');
+    if (others.length > 0)
+      throw new ProofError(`output ${others.join(' and ')} of the transaction is not the one this signer signs for`);
   }
 
   /** Confirmations of an output on the chain as it is now; 0 where there is no proof, or it does not hold any more. */

@@ -23,6 +23,7 @@ export function byNetwork(make: (network: Network) => Policy): Policy {
       if (current === undefined) throw new Refusal('policy-init', 'expected init before anything else');
       return current.decide(context, request, sign);
     },
+    channels: () => current?.channels?.(),
     show: (request) => current?.show(request) ?? Promise.resolve(),
   };
 }

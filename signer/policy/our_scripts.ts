@@ -5,7 +5,7 @@
 
 import type { PsbtOutput } from '../../proto/bitcoin/psbt.ts';
 import { toHex } from '../../proto/bytes.ts';
-import { p2sh, p2tr, p2wpkh, tapTweak } from '../bitcoin/script.ts';
+import { isP2sh, isP2tr, isP2wpkh, p2sh, p2tr, p2wpkh, tapTweak } from '../bitcoin/script.ts';
 import type { Context } from '../context.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
 import { walletIndexOf } from '../lightning/closing.ts';
@@ -21,13 +21,21 @@ const window = 1_000;
 /** Indexes whose scripts are remembered. */
 const remembered = 4_000;
 
+/** The forms in which lightningd gives a key out as an address, and how a script is told to be one. */
+const forms = {
+  p2wpkh: { is: isP2wpkh, of: (_context: Pick<Context, 'secp'>, point: Uint8Array) => p2wpkh(point) },
+  p2tr: { is: isP2tr, of: taprootOf },
+  p2sh: { is: isP2sh, of: (_context: Pick<Context, 'secp'>, point: Uint8Array) => p2sh(p2wpkh(point)) },
+} as const;
+type Form = keyof typeof forms;
+
 interface Known {
   readonly indexes: Set<number>;
   /** In hex. */
   readonly scripts: Set<string>;
 }
 
-const knownOf = new WeakMap<NodeKeys, Known>();
+const knownOf = new WeakMap<NodeKeys, { readonly [F in Form]: Known }>();
 
 /** BIP 86's output key of a point. */
 function taprootOf({ secp }: Pick<Context, 'secp'>, point: Uint8Array): Uint8Array {
@@ -40,35 +48,39 @@ function taprootOf({ secp }: Pick<Context, 'secp'>, point: Uint8Array): Uint8Arr
 
 /** The scripts of one key: P2WPKH, P2TR and P2SH-wrapped P2WPKH. */
 export function scriptsOf(context: Pick<Context, 'secp'>, point: Uint8Array): readonly Uint8Array[] {
-  const plain = p2wpkh(point);
-  return [plain, taprootOf(context, point), p2sh(plain)];
+  return Object.values(forms).map(({ of }) => of(context, point));
 }
 
-/** Every script of the wallet's key `index`, whichever way it is derived. */
+/** Every script of the wallet's key `index`: of the one key that lightning_hsmd would sign with. */
 export function walletScripts(context: Pick<Context, 'secp' | 'keys'>, index: number): readonly Uint8Array[] {
-  const points = [context.keys.bip86Key(index)?.point, context.keys.bip32Key(index).point];
-  return points.flatMap((point) => (point === undefined ? [] : scriptsOf(context, point)));
+  return scriptsOf(context, context.keys.walletKey(index).point);
 }
 
-function learn(context: Context, { indexes, scripts }: Known, index: number): void {
+function learn(context: Context, form: Form, { indexes, scripts }: Known, index: number): void {
   if (indexes.has(index)) return;
   if (indexes.size >= remembered) {
     indexes.clear();
     scripts.clear();
   }
   indexes.add(index);
-  for (const script of walletScripts(context, index)) scripts.add(toHex(script));
+  scripts.add(toHex(forms[form].of(context, context.keys.walletKey(index).point)));
 }
+
+const nothing = (): Known => ({ indexes: new Set(), scripts: new Set() });
 
 /** Whether `script` pays our wallet; `index` is the key lightningd says it is. */
 export function paysWallet({ context, state }: Scope, script: Uint8Array, index: number | undefined): boolean {
-  const known = knownOf.get(context.keys) ?? { indexes: new Set(), scripts: new Set() };
-  knownOf.set(context.keys, known);
+  const form = (Object.keys(forms) as Form[]).find((name) => forms[name].is(script));
+  if (form === undefined) return false;
+  const all = knownOf.get(context.keys) ?? { p2wpkh: nothing(), p2tr: nothing(), p2sh: nothing() };
+  knownOf.set(context.keys, all);
+  const known = all[form];
   const hex = toHex(script);
-  if (index !== undefined && index <= lastIndex) learn(context, known, index);
+  if (index !== undefined && index <= lastIndex) learn(context, form, known, index);
   if (known.scripts.has(hex)) return true;
   const { walletIndex } = state.node;
-  for (let near = Math.max(0, walletIndex - window); near <= walletIndex + ahead; near++) learn(context, known, near);
+  for (let near = Math.max(0, walletIndex - window); near <= walletIndex + ahead; near++)
+    learn(context, form, known, near);
   return known.scripts.has(hex);
 }
 

@@ -21,7 +21,7 @@ export interface Policy {
   /** Told of a client’s request that the host shows as its reason for what it will ask. Never rejects. */
   show(request: SignedRequest): Promise<void>;
   /** The channels it remembers, by `channelKey`; a policy without state remembers none. */
-  channels?(): ReadonlyMap<string, ChannelState>;
+  channels?(): ReadonlyMap<string, ChannelState> | undefined;
 }
 
 /** Signs whatever it is asked to, as lightning_hsmd does. */

@@ -51,7 +51,7 @@ export function validating(parts: ValidatingParts): Policy {
   return {
     name: 'validating',
     approvesPayments: parts.approver === approveAll,
-    channels: () => engine?.channels ?? new Map(),
+    channels: () => engine?.channels,
     async start(init, preinit, { keys, version }) {
       const network = networkOfChain(init.chainparams);
       if (network === undefined) throw new Refusal('policy-init', `unknown network ${toHex(init.chainparams)}`);

@@ -2,13 +2,29 @@
 
 import { fromHex, toHex, utf8 } from '../../proto/bytes.ts';
 
-function toJson(value: unknown): unknown {
-  if (typeof value === 'bigint') return { $int: value.toString() };
-  if (value instanceof Uint8Array) return { $hex: toHex(value) };
-  if (value instanceof Map) return { $map: [...value].map(([key, inner]) => [key, toJson(inner)]) };
-  if (Array.isArray(value)) return value.map(toJson);
-  if (typeof value !== 'object' || value === null) return value;
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, toJson(inner)]));
+/**
+ * What an object was written as. State is immutable, and one request changes little of a channel: the rest is not
+ * written out again.
+ */
+const written = new WeakMap<object, string>();
+
+function textOf(value: unknown): string {
+  if (typeof value === 'bigint') return `{"$int":"${value}"}`;
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  const known = written.get(value);
+  if (known !== undefined) return known;
+  const text = textOfObject(value);
+  written.set(value, text);
+  return text;
+}
+
+function textOfObject(value: object): string {
+  if (value instanceof Uint8Array) return `{"$hex":"${toHex(value)}"}`;
+  if (value instanceof Map)
+    return `{"$map":[${[...value].map(([key, inner]) => `[${JSON.stringify(key)},${textOf(inner)}]`).join()}]}`;
+  if (Array.isArray(value)) return `[${value.map(textOf).join()}]`;
+  const fields = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return `{${fields.map(([name, inner]) => `${JSON.stringify(name)}:${textOf(inner)}`).join()}}`;
 }
 
 function fromJson(value: unknown): unknown {
@@ -21,9 +37,9 @@ function fromJson(value: unknown): unknown {
   return Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, fromJson(inner)]));
 }
 
-/** Fields that are undefined are left out, and undefined again when read. */
+/** Fields that are undefined are left out, and undefined again when read. What was encoded must not change afterwards. */
 export function encodeState(value: object): Uint8Array {
-  return utf8(JSON.stringify(toJson(value)));
+  return utf8(textOf(value));
 }
 
 /** What `encodeState` wrote. The store has checked that these are its own bytes; their shape is the caller's word. */

@@ -9,6 +9,7 @@ import { systemClock } from '../../proto/clock.ts';
 import { systemEntropy } from '../../proto/entropy.ts';
 import type { TlsIdentity } from '../../proto/grpc.ts';
 import { type Log, silent } from '../../proto/log.ts';
+import type { SignedRequest } from '../../proto/signed_request.ts';
 import {
   type Credentials,
   createAuthority,
@@ -84,11 +85,13 @@ export interface SignerOptions {
   readonly identity: TlsIdentity;
   readonly handle: Handle;
   readonly name?: string;
+  /** Takes what is shown. */
+  readonly show?: (request: SignedRequest) => void;
   readonly log?: Log;
 }
 
 /** Attaches a signer and keeps it attached; disposing of it says goodbye. */
-export function attachSigner({ port, identity, handle, name = 'phone', log = silent }: SignerOptions): AttachedSigner {
+export function attachSigner({ port, identity, handle, show, name = 'phone', log = silent }: SignerOptions): AttachedSigner {
   const stop = new AbortController();
   const handled: Uint8Array[] = [];
   const signer = {
@@ -96,6 +99,7 @@ export function attachSigner({ port, identity, handle, name = 'phone', log = sil
       handled.push(bytes);
       return handle(client, bytes);
     },
+    show: async (request: SignedRequest) => show?.(request),
   };
   const session = new Session({
     signer,

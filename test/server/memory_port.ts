@@ -1,4 +1,5 @@
 import type { Answer, AnswerAhead } from '../../proto/answer.ts';
+import type { SignedRequest } from '../../proto/signed_request.ts';
 import type { OfferedRequest, SignerPort } from '../../server/signer_port.ts';
 
 interface Offer {
@@ -18,6 +19,8 @@ export class MemoryPort implements SignerPort {
   keepsOrder = false;
   /** Everything offered, answered or not. */
   readonly offers: Offer[] = [];
+  /** Everything shown, in order. */
+  readonly shown: SignedRequest[] = [];
   active: boolean | undefined;
   lease = 0n;
   dismissed: string | undefined;
@@ -35,6 +38,10 @@ export class MemoryPort implements SignerPort {
   promote(lease: bigint): void {
     this.active = true;
     this.lease = lease;
+  }
+
+  show(request: SignedRequest): void {
+    this.shown.push(request);
   }
 
   offer(request: OfferedRequest, signal: AbortSignal): Promise<Answer> {

@@ -17,7 +17,7 @@ export function signerOf({ secretFile }: RecordedSession, policy: Policy = noPol
   return new Signer({ secp, secret: { open: (passphrase) => openHsmSecret(secretFile, passphrase) }, policy });
 }
 
-const never = new AbortController().signal;
+const never = () => new AbortController().signal;
 
 /** A recorded lightningd, as its host sees it. */
 export class Replayed {
@@ -39,7 +39,7 @@ export class Replayed {
     }
     const lane = this.#lanes.get(conn) ?? this.#relay.openLane(client);
     this.#lanes.set(conn, lane);
-    return this.#relay.ask(lane, bytes, never);
+    return this.#relay.ask(lane, bytes, never());
   }
 }
 

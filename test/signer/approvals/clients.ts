@@ -3,8 +3,9 @@
 import { webcrypto } from 'node:crypto';
 import { toHex, utf8 } from '../../../proto/bytes.ts';
 import { Secret } from '../../../proto/secret.ts';
-import { makeRune, type Restriction, runeBytes, runeSecret } from '../../../signer/approvals/rune.ts';
-import { boundSignedBytes, type SignedRequest, stockSignedBytes } from '../../../signer/approvals/signed_request.ts';
+import type { SignedRequest } from '../../../proto/signed_request.ts';
+import { makeRune, type Restriction, runeBytes } from '../../../signer/approvals/rune.ts';
+import { boundSignedBytes, stockSignedBytes } from '../../../signer/approvals/signed_request.ts';
 
 /** A protobuf field's value: numbers are varints, `{ double }` and `{ float }` what they say, arrays nested messages. */
 export type Value =
@@ -58,9 +59,9 @@ export function frame(payload: Uint8Array): Uint8Array {
   return bytes;
 }
 
-export const nodeId = Uint8Array.of(2, ...new Uint8Array(32).fill(0xc1));
-export const seed = new Secret(new Uint8Array(32).fill(7));
-export const secret = runeSecret(seed);
+export const nodeId: Uint8Array = Uint8Array.of(2, ...new Uint8Array(32).fill(0xc1));
+/** What the node's runes are made with. */
+export const secret = new Secret(new Uint8Array(32).fill(7));
 export const now = 1_700_000_000_000;
 
 const p256 = { name: 'ECDSA', namedCurve: 'P-256' };
@@ -72,7 +73,8 @@ export interface Device {
   rune(...more: readonly Restriction[]): Uint8Array;
 }
 
-export async function newDevice(): Promise<Device> {
+/** A device whose runes are of the node with this secret. */
+export async function newDevice(runes = secret): Promise<Device> {
   const { publicKey, privateKey } = await webcrypto.subtle.generateKey(p256, true, ['sign']);
   const pubkey = new Uint8Array(await webcrypto.subtle.exportKey('raw', publicKey));
   return {
@@ -81,7 +83,7 @@ export async function newDevice(): Promise<Device> {
       return new Uint8Array(await webcrypto.subtle.sign({ ...p256, hash: 'SHA-256' }, privateKey, bytes));
     },
     rune: (...more) =>
-      runeBytes(makeRune(secret, '0', 'gl0', [[{ field: 'pubkey', condition: '=', value: toHex(pubkey) }], ...more])),
+      runeBytes(makeRune(runes, '0', 'gl0', [[{ field: 'pubkey', condition: '=', value: toHex(pubkey) }], ...more])),
   };
 }
 

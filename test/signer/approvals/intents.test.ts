@@ -5,7 +5,7 @@ import fc from 'fast-check';
 import { fromHex, toHex } from '../../../proto/bytes.ts';
 import { WireError } from '../../../proto/hsmd/codec.ts';
 import { AddressError, scriptOfAddress } from '../../../signer/approvals/address.ts';
-import { type Intent, IntentError, intentsOf } from '../../../signer/approvals/intents.ts';
+import { asksForLeave, type Intent, IntentError, intentsOf } from '../../../signer/approvals/intents.ts';
 import { readMessage } from '../../../signer/approvals/protobuf.ts';
 import { InvoiceError } from '../../../signer/lightning/invoice_error.ts';
 import { network } from '../chain/mining.ts';
@@ -27,15 +27,20 @@ const openOffer = bolt12.offers.find(({ description }) => description === 'Minim
 
 const bitcoin = network('bitcoin');
 const address = 'bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4';
-const script = scriptOfAddress(address, bitcoin);
-const hash = fromHex('0001020304050607080900010203040506070809000102030405060708090102');
+const script = toHex(scriptOfAddress(address, bitcoin));
+const hash = '0001020304050607080900010203040506070809000102030405060708090102';
+const peer = toHex(nodeId);
+const everything = 2_100_000_000_000_000n;
 const coffeeMsat = 250_000_000n;
 
 const meaning = (uri: string, fields: Fields) => intentsOf(uri, readMessage(protobuf(fields)), bitcoin);
-const payment = (amountMsat: bigint, feeMsat?: bigint): Intent => ({
-  purpose: { kind: 'payment', paymentHash: hash },
-  amountMsat,
-  feeMsat,
+const payment = (amount: bigint, feeBudgetMsat?: bigint, isPart = false): Intent => ({
+  wish: { kind: 'pay', target: hash, amount, feeBudgetMsat, isPart },
+  leaves: amount,
+});
+const spend = (amount: bigint, leaves: Intent['leaves'] = amount * 1000n): Intent => ({
+  wish: { kind: 'spend', target: script, amount },
+  leaves,
 });
 
 const cases: readonly (readonly [what: string, uri: string, fields: Fields, intents: readonly Intent[]])[] = [
@@ -71,7 +76,7 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
       [1, coffee],
       [15, msat(1000)],
     ],
-    [payment(1000n)],
+    [payment(1000n, undefined, true)],
   ],
   [
     'a maximum fee',
@@ -129,7 +134,12 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
       [1, nodeId],
       [10, msat(9)],
     ],
-    [{ purpose: { kind: 'keysend', destination: nodeId, paymentHash: undefined }, amountMsat: 9n, feeMsat: undefined }],
+    [
+      {
+        wish: { kind: 'keysend', target: peer, amount: 9n, feeBudgetMsat: undefined, isPart: false },
+        leaves: 9n,
+      },
+    ],
   ],
   [
     'the first hop of a route',
@@ -137,9 +147,9 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
     [
       [1, [[5, msat(70)]]],
       [1, [[5, msat(60)]]],
-      [2, hash],
+      [2, fromHex(hash)],
     ],
-    [{ ...payment(70n, 0n), isPart: true }],
+    [payment(70n, 0n, true)],
   ],
   [
     'the first hop of an onion',
@@ -153,9 +163,9 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
           [2, msat(70)],
         ],
       ],
-      [3, hash],
+      [3, fromHex(hash)],
     ],
-    [{ ...payment(70n, 0n), isPart: true }],
+    [payment(70n, 0n, true)],
   ],
   [
     'a withdrawal',
@@ -164,7 +174,7 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
       [1, address],
       [2, [[1, msat(5000)]]],
     ],
-    [{ purpose: { kind: 'output', script }, amountMsat: 5000n, feeMsat: undefined }],
+    [spend(5n)],
   ],
   [
     'a withdrawal of all',
@@ -173,10 +183,10 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
       [1, address],
       [2, [[2, 1]]],
     ],
-    [{ purpose: { kind: 'output', script }, amountMsat: 'all', feeMsat: undefined }],
+    [spend(everything, 'all')],
   ],
   [
-    'several withdrawals',
+    'several withdrawals, those to one address as one',
     '/cln.Node/MultiWithdraw',
     [
       [
@@ -194,7 +204,7 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
         ],
       ],
     ],
-    [1000n, 2000n].map((amountMsat) => ({ purpose: { kind: 'output', script }, amountMsat, feeMsat: undefined })),
+    [spend(3n)],
   ],
   [
     'a channel',
@@ -203,17 +213,22 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
       [1, [[1, msat(9000)]]],
       [9, nodeId],
     ],
-    [{ purpose: { kind: 'channel', peer: nodeId, pushMsat: 0n }, amountMsat: 9000n, feeMsat: undefined }],
+    [{ wish: { kind: 'open', target: peer, amount: 9n }, leaves: 9000n }],
   ],
   [
-    'a channel with a gift',
+    'a channel with a gift, and where it is to be closed to',
     '/cln.Node/FundChannel',
     [
       [1, [[2, 1]]],
       [5, msat(3)],
+      [6, address],
       [9, nodeId],
     ],
-    [{ purpose: { kind: 'channel', peer: nodeId, pushMsat: 3n }, amountMsat: 'all', feeMsat: undefined }],
+    [
+      { wish: { kind: 'open', target: peer, amount: everything }, leaves: 'all' },
+      { wish: { kind: 'push', target: peer, amount: 3n }, leaves: 0n },
+      { wish: { kind: 'closeTo', target: script, amount: everything, channel: peer }, leaves: 0n },
+    ],
   ],
   [
     'several channels',
@@ -223,11 +238,11 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
         1,
         [
           [1, `${toHex(nodeId)}@host:9735`],
-          [2, [[1, msat(1)]]],
+          [2, [[1, msat(1999)]]],
         ],
       ],
     ],
-    [{ purpose: { kind: 'channel', peer: nodeId, pushMsat: 0n }, amountMsat: 1n, feeMsat: undefined }],
+    [{ wish: { kind: 'open', target: peer, amount: 1n }, leaves: 1999n }],
   ],
   [
     'a splice-out',
@@ -237,17 +252,19 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
       [2, '700sat'],
       [3, address],
     ],
-    [{ purpose: { kind: 'output', script }, amountMsat: 700_000n, feeMsat: undefined }],
+    [{ wish: { kind: 'spliceTo', target: script, amount: 700n }, leaves: 700_000n }],
   ],
   [
     'a close',
     '/cln.Node/Close',
     [
-      [1, '1X2X3'],
+      [1, 'AB'.repeat(32)],
       [3, address],
     ],
-    [{ purpose: { kind: 'close', names: ['1x2x3'], script }, amountMsat: 'all', feeMsat: undefined }],
+    [{ wish: { kind: 'closeTo', target: script, amount: everything, channel: 'ab'.repeat(32) }, leaves: 'all' }],
   ],
+  ['nothing that needs leave, to our wallet', '/cln.Node/Close', [[1, '1x2x3']], []],
+  ['nothing yet', '/cln.Node/SignMessage', [[1, 'hello']], []],
   ['a decoding', '/cln.Node/Decode', [[1, coffee]], []],
   ['a method nobody knows', '/cln.Node/toString', [[1, coffee]], []],
 ];
@@ -255,17 +272,17 @@ const cases: readonly (readonly [what: string, uri: string, fields: Fields, inte
 for (const [what, uri, fields, intents] of cases)
   test(`${uri} means ${what}`, (t) => {
     t.deepEqual(meaning(uri, fields), intents);
+    if (intents.length > 0) t.true(asksForLeave(uri));
   });
 
 test('an offer is meant with its price, or with the amount beside it', (t) => {
   const [priced] = meaning('/cln.Node/Xpay', [[1, offer]]);
-  t.is(priced?.purpose.kind, 'offer');
-  t.is(priced?.amountMsat, 10_000n);
+  t.like(priced, { wish: { kind: 'offer', amount: 10_000n }, leaves: 10_000n });
   t.is(
     meaning('/cln.Node/Xpay', [
       [1, openOffer],
       [2, msat(77)],
-    ])[0]?.amountMsat,
+    ])[0]?.leaves,
     77n,
   );
   t.throws(() => meaning('/cln.Node/Xpay', [[1, openOffer]]), { instanceOf: IntentError });
@@ -288,7 +305,7 @@ test('an invoice to issue is meant with all its terms', (t) => {
     [9, 1],
     [10, [[1, msat(5)]]],
   ];
-  t.deepEqual(meaning('/cln.Node/Invoice', fields)[0]?.purpose, { kind: 'issue', terms });
+  t.deepEqual(meaning('/cln.Node/Invoice', fields)[0]?.wish, { kind: 'issue', ...terms });
   const any = {
     amountMsat: undefined,
     description: '',
@@ -300,8 +317,8 @@ test('an invoice to issue is meant with all its terms', (t) => {
     meaning('/cln.Node/Invoice', [
       [3, 'l'],
       [10, [[2, 1]]],
-    ])[0]?.purpose,
-    { kind: 'issue', terms: any },
+    ])[0]?.wish,
+    { kind: 'issue', ...any },
   );
 });
 
@@ -344,6 +361,14 @@ test('what cannot be granted as it stands is refused', (t) => {
     AddressError,
   );
   refused('/cln.Node/Withdraw', [[1, address]], IntentError);
+  refused(
+    '/cln.Node/Close',
+    [
+      [1, '1x2x3'],
+      [3, address],
+    ],
+    IntentError,
+  );
   refused(
     '/cln.Node/Withdraw',
     [

@@ -4,16 +4,10 @@ import test from 'ava';
 import fc from 'fast-check';
 import { toHex } from '../../../proto/bytes.ts';
 import { Secret } from '../../../proto/secret.ts';
-import {
-  isMadeWith,
-  makeRune,
-  parseRune,
-  RuneError,
-  runeBytes,
-  runeFromText,
-  runeSecret,
-} from '../../../signer/approvals/rune.ts';
+import { isMadeWith, makeRune, parseRune, type Rune, RuneError, runeBytes } from '../../../signer/approvals/rune.ts';
 import { holds, type RuneFields } from '../../../signer/approvals/rune_check.ts';
+import { tiny } from '../../../signer/crypto/tiny.ts';
+import { NodeKeys } from '../../../signer/keys/node_keys.ts';
 
 interface Vector {
   readonly kind: 'valid' | 'malformed' | 'foreign' | 'derive';
@@ -28,6 +22,17 @@ interface Vector {
 // The file holds what its name says; a wrong one fails the tests that read it.
 const vectors = JSON.parse(await readFile('test/vectors/runes/runes.json', 'utf8')) as readonly Vector[];
 const secret = new Secret(new Uint8Array(16));
+
+/** A rune as it is passed around. */
+function runeFromText(text: string): Rune {
+  let bytes: Uint8Array;
+  try {
+    bytes = base64url.decode(text.padEnd(Math.ceil(text.length / 4) * 4, '='));
+  } catch (error: unknown) {
+    throw new RuneError('no base64', { cause: error });
+  }
+  return parseRune(bytes);
+}
 
 for (const { kind, title, text, rune, id, version, checks } of vectors) {
   test(`rune, ${kind}: ${title}`, (t) => {
@@ -52,7 +57,8 @@ for (const { kind, title, text, rune, id, version, checks } of vectors) {
 }
 
 test("Greenlight's derivation and first restriction give its published rune", (t) => {
-  const ours = runeSecret(new Secret(new Uint8Array(32)));
+  const secp = tiny((length) => new Uint8Array(length).fill(1));
+  const { runes: ours } = new NodeKeys(secp, { type: 0, seed: new Secret(new Uint8Array(32)) }, undefined);
   const made = makeRune(ours, '0', 'gl0', [[{ field: 'pubkey', condition: '=', value: '000000' }]]);
   const published = '2KbDsm4m62uytCvceNCtXIvo0Snjn6-q21J4hafbD049MC1nbDAmcHVia2V5PTAwMDAwMA';
   t.is(base64url.encode(runeBytes(made)), `${published}==`);
@@ -101,7 +107,7 @@ test('what is made reads back the same, whatever stands in it', (t) => {
   );
 });
 
-test('random bytes and texts throw RuneError, nothing else', (t) => {
+test('random bytes throw RuneError, nothing else', (t) => {
   const harmless = (read: () => unknown) => {
     try {
       read();
@@ -110,7 +116,6 @@ test('random bytes and texts throw RuneError, nothing else', (t) => {
     }
   };
   fc.assert(fc.property(fc.uint8Array({ maxLength: 80 }), (bytes) => harmless(() => parseRune(bytes))));
-  fc.assert(fc.property(fc.string(), (text) => harmless(() => runeFromText(text))));
   fc.assert(
     fc.property(fc.string({ unit: fc.constantFrom('a', '=', '|', '&', '\\', '!', '1', '"') }), (text) =>
       harmless(() => parseRune(Uint8Array.from([...new Uint8Array(32), ...new TextEncoder().encode(text)]))),

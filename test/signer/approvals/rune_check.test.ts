@@ -1,10 +1,11 @@
 import test from 'ava';
 import { type Condition, makeRune, type Restriction, RuneError } from '../../../signer/approvals/rune.ts';
 import { checkRune, type RuneFacts } from '../../../signer/approvals/rune_check.ts';
-import { secret, seed } from './clients.ts';
+import { Secret } from '../../../proto/secret.ts';
+import { secret } from './clients.ts';
 
 const pubkey = '04abcdef';
-const facts: RuneFacts = { method: 'Pay', pubkey, time: 1000, amountMsat: 5000n, idle: undefined };
+const facts: RuneFacts = { method: 'Pay', pubkey, time: 1000, amountMsat: 5000n, idle: 0 };
 const device: Restriction = [{ field: 'pubkey', condition: '=', value: pubkey }];
 
 function restriction(text: string): Restriction {
@@ -75,7 +76,7 @@ test('a rune of another node, without an id, of another version, or revoked is r
       checkRune(rune, secret, revoked, facts);
   const rune = makeRune(secret, '5', 'gl0', [device]);
   t.notThrows(check(rune));
-  t.throws(check(makeRune(seed, '5', 'gl0', [device])), { instanceOf: RuneError, message: /not a rune of this node/ });
+  t.throws(check(makeRune(new Secret(new Uint8Array(32).fill(8)), '5', 'gl0', [device])), { instanceOf: RuneError, message: /not a rune of this node/ });
   t.throws(check(makeRune(secret, '5', 'x', [device])), { instanceOf: RuneError, message: /version gl0/ });
   t.throws(check(rune, new Set(['5'])), { instanceOf: RuneError, message: /revoked/ });
 });

@@ -1,11 +1,11 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { concat, toHex } from '../../../proto/bytes.ts';
+import type { SignedRequest } from '../../../proto/signed_request.ts';
 import {
   boundSignedBytes,
   defaultFreshness,
   RequestError,
-  type SignedRequest,
   stockSignedBytes,
   verifyRequest,
 } from '../../../signer/approvals/signed_request.ts';

@@ -6,7 +6,7 @@
 import './stub.ts';
 
 import type { ClientIdentity } from '../../../proto/answer.ts';
-import { toHex } from '../../../proto/bytes.ts';
+import { toHex, utf8 } from '../../../proto/bytes.ts';
 import {
   type Call,
   calls,
@@ -17,6 +17,7 @@ import {
 } from '../../../proto/hsmd/calls.ts';
 import { decodeMessage, encodeMessage } from '../../../proto/hsmd/message.ts';
 import { Secret } from '../../../proto/secret.ts';
+import type { SignedRequest } from '../../../proto/signed_request.ts';
 import { parseHeader } from '../../../signer/chain/header.ts';
 import { networkNamed } from '../../../signer/chain/networks.ts';
 import type { Secp } from '../../../signer/crypto/secp.ts';
@@ -164,10 +165,21 @@ export class World {
       before(purpose);
   }
 
+  /** The host shows a client's request. */
+  async show(request: SignedRequest): Promise<void> {
+    await this.#signer?.show(request);
+  }
+
   /** Preapproves a keysend; whether it was approved. */
   async preapproveKeysend(destination: Uint8Array, paymentHash: Uint8Array, amountMsat: bigint): Promise<boolean> {
     const request = { destination, paymentHash, amountMsat, checkOnly: false };
     return (await this.ask(lightningd, 'preapproveKeysendCheck', request)).approved;
+  }
+
+  /** Preapproves an invoice; whether it was approved. */
+  async preapproveInvoice(text: string): Promise<boolean> {
+    const request = { invstring: utf8(text), checkOnly: false };
+    return (await this.ask(lightningd, 'preapproveInvoiceCheck', request)).approved;
   }
 }
 

@@ -43,21 +43,21 @@ test('a chain with forks comes back the same from its entries, and grows on', (t
 
 test('kept block by block over weeks, it is what it was, takes a bounded room, and each block costs little', (t) => {
   const entries = new Map<string, Uint8Array>();
-  let state = grow(start, keptBlocks);
+  let state = grow(start, keptBlocks + 100);
   keep(entries, state);
   let most = 0;
-  for (let i = 0; i < 320; i++) {
+  for (let i = 0; i < 60; i++) {
     state = grow(state, 1);
     most = Math.max(most, keep(entries, state));
   }
   const read = readChain(entries)?.state;
-  t.is(read?.base.height, 321);
+  t.is(read?.base.height, 161);
   t.deepEqual(read?.tip, state.tip);
   t.true([...state.blocks.keys()].every((key) => read?.blocks.has(key)));
   t.is(read?.blocks.size, state.blocks.size);
   t.true(most < 12_000, `${most} bytes for a block`);
   t.true([...entries.values()].reduce((sum, { length }) => sum + length, 0) < 200_000);
-  t.deepEqual([...entries.keys()].sort().slice(0, 3), ['chain', 'chain/10', 'chain/11']);
+  t.deepEqual([...entries.keys()].sort().slice(0, 3), ['chain', 'chain/1', 'chain/10']);
 });
 
 test('damaged entries throw WireError or give another chain, nothing else', (t) => {

@@ -112,7 +112,7 @@ const mistakes: readonly (readonly [text: string, sentence: RegExp])[] = [
   ['[severity]\npolicy-init = "off"', /^policy-init: expected "refuse" or "warn", got the text "off"$/],
   ['max_htlcs = 5\nmax_htlcs = 6', /^line 2, column 1: /],
   ['max_htlcs =', /^line 1, column \d+: /],
-  ['__proto__ = 1', /^line 1, column 1: .*unsafe],
+  ['__proto__ = 1', /^line 1, column 1: .*unsafe property$/],
 ];
 
 for (const [text, sentence] of mistakes)
@@ -128,11 +128,11 @@ test('settings that contradict each other are refused, the profile’s among the
   refused(
     'max_delay_blocks = 100',
     bitcoin,
-    /^expected min_delay_blocks (144) to be no more than max_delay_blocks (100)$/,
+    /^expected min_delay_blocks \(144\) to be no more than max_delay_blocks \(100\)$/,
   );
   t.is(settingsOf('max_delay_blocks = 100', regtest).maxDelayBlocks, 100);
-  refused('max_feerate_perkw = 300000', regtest, /max_feerate_perkw (300000).*ceiling_feerate_perkw (250000)/);
-  refused('auto_pay_msat = 1', regtest, /auto_pay_msat (1).*payments_msat_per_day (0)/);
+  refused('max_feerate_perkw = 300000', regtest, /max_feerate_perkw \(300000\).*ceiling_feerate_perkw \(250000\)/);
+  refused('auto_pay_msat = 1', regtest, /auto_pay_msat \(1\).*payments_msat_per_day \(0\)/);
 });
 
 /** Addresses of BIP 173 and BIP 350 and of Base58Check, with their networks. */

@@ -10,6 +10,7 @@ import { toHex } from '../../../proto/bytes.ts';
 import type { Call, Request, RequestOf } from '../../../proto/hsmd/calls.ts';
 import { trustPoints } from '../../../proto/hsmd/codec.ts';
 import { decodeRequest } from '../../../proto/hsmd/message.ts';
+import type { ChainView } from '../../../signer/chain/view.ts';
 import type { Context } from '../../../signer/context.ts';
 import { tiny } from '../../../signer/crypto/tiny.ts';
 import { openHsmSecret } from '../../../signer/keys/hsm_secret.ts';
@@ -31,6 +32,8 @@ export interface Under {
   /** What the owner says; yes where it is left out. */
   readonly approves?: (purpose: Purpose) => boolean;
   readonly height?: number;
+  /** What a feed proves; none if not given. */
+  readonly chain?: ChainView;
   /** Rules that only warned. */
   readonly warnings?: string[];
 }
@@ -62,7 +65,7 @@ function scopeOf(
   context: Context,
   state: SignerState,
   chain: Uint8Array,
-  { settings, approves = () => true, height, warnings = [] }: Under,
+  { settings, approves = () => true, height, chain: view, warnings = [] }: Under,
 ): Scope {
   const all = { ...profiles.test, ...settings };
   return {
@@ -72,7 +75,7 @@ function scopeOf(
     now,
     network: { invoicePrefix: 'bcrt', chain },
     height,
-    chain: undefined,
+    chain: view,
     broken: takeBroken(all, (tag) => warnings.push(tag)),
     note: () => undefined,
     approved: (purpose) => Promise.resolve(approves(purpose)),
