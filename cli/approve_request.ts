@@ -26,7 +26,9 @@ export type ApproveOption =
 
 /** What the arguments ask the signer for; `now` in milliseconds. @throws UsageError */
 export function requestOf(given: Given<ApproveOption>, now: number): OwnerRequest {
-  const inAdvance = (['invoice', 'output', 'splice-out', 'close', 'keysend'] as const).filter((name) => given.option(name) !== undefined);
+  const inAdvance = (['invoice', 'output', 'splice-out', 'close', 'keysend'] as const).filter(
+    (name) => given.option(name) !== undefined,
+  );
   if (given.operands.length + inAdvance.length !== 1)
     throw new UsageError(
       'approve: expected one of NUMBER, --invoice, --keysend, --output, --splice-out, --close; see: keyhold approve --help',

@@ -16,10 +16,14 @@ export class OwnerRequestError extends Error {
   override readonly name = 'OwnerRequestError';
 }
 
-/** Serves requests until disposed of. Whoever calls this holds the folder: a socket left there is a dead one's. */
+/** Serves requests until disposed of. A socket that nobody answers at is a dead signer's. @throws UsageError for a living one's */
 export async function listenForOwner(path: string, serve: (request: unknown) => unknown): Promise<AsyncDisposable> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   await chmod(dirname(path), 0o700);
+  if (await answers(path))
+    throw new UsageError(
+      `another signer listens at ${path}: stop that one first, or give this one a --state of its own`,
+    );
   const arriving = `${path}.new`;
   await rm(arriving, { force: true });
   const server = createServer((connection) => void answer(connection, serve));
@@ -32,6 +36,17 @@ export async function listenForOwner(path: string, serve: (request: unknown) => 
       await new Promise((resolve) => server.close(resolve));
     },
   };
+}
+
+function answers(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const connection = createConnection(path);
+    connection.once('error', () => resolve(false));
+    connection.once('connect', () => {
+      connection.destroy();
+      resolve(true);
+    });
+  });
 }
 
 function listening(server: Server, path: string): Promise<void> {

@@ -7,11 +7,23 @@ import { init } from './init.ts';
 import { policy } from './policy_command.ts';
 import { recover } from './recover.ts';
 import { replay } from './replay.ts';
+import { rune } from './rune.ts';
 import { signer } from './signer.ts';
 import { status } from './status.ts';
 
 // Options are read under each command's own names; the table only needs to know that there are some.
-const commands = [init, host, signer, recover, approvals, approve, policy, status, replay] as unknown as readonly Command[];
+const commands = [
+  init,
+  host,
+  signer,
+  recover,
+  approvals,
+  approve,
+  policy,
+  rune,
+  status,
+  replay,
+] as unknown as readonly Command[];
 
 function overview(): string {
   const width = Math.max(...commands.map(({ name }) => name.length)) + 2;

@@ -3,6 +3,7 @@
  * be equal. Each is said in words; everything else that differs is a difference.
  */
 
+import type { ClientIdentity } from '../proto/answer.ts';
 import { equalBytes } from '../proto/bytes.ts';
 import { callOf } from '../proto/hsmd/message.ts';
 import type { Difference } from './play.ts';
@@ -14,20 +15,43 @@ interface Exception {
   covers(difference: Difference, session: RecordedSession): boolean;
 }
 
-/** The recorded node publishes a revoked commitment on purpose: from this row on, and after its restart. */
-const cheat = { node: 'penalty/l1', from: 112, mustRefuse: 120 } as const;
+interface Dishonest {
+  readonly node: string;
+  /** Rows that need not be answered; all of them after a restart. */
+  readonly from: number;
+  readonly to: number;
+  readonly mustRefuse: number;
+  readonly why: string;
+}
 
-function isCheat({ name }: Pick<RecordedSession, 'name'>): boolean {
-  const node = nodeOf({ name });
-  return node === cheat.node || node.endsWith(`/${cheat.node}`);
+/** What was recorded and would cost everything, were it signed. */
+const dishonest: readonly Dishonest[] = [
+  {
+    node: 'penalty/l1',
+    from: 112,
+    to: Number.POSITIVE_INFINITY,
+    mustRefuse: 120,
+    why: 'penalty/l1 cheats from row 112 on: it has an old commitment signed, and what follows from that',
+  },
+  {
+    node: 'splice_busy/l1',
+    from: 203,
+    to: 203,
+    mustRefuse: 203,
+    why: 'splice_busy/l1 asks in row 203 for a commitment that it revoked before: its peer signs the penalty for it',
+  },
+];
+
+function isOf({ node }: Dishonest, { name }: Pick<RecordedSession, 'name'>): boolean {
+  return nodeOf({ name }) === node || nodeOf({ name }).endsWith(`/${node}`);
 }
 
 const exceptions: readonly Exception[] = [
-  {
-    why: `${cheat.node} cheats from row ${cheat.from} on: it has an old commitment signed, and what follows from that`,
-    covers: ({ row, session }) =>
-      isCheat({ name: session }) && (session !== nodeOf({ name: session }) || row >= cheat.from),
-  },
+  ...dishonest.map((each) => ({
+    why: each.why,
+    covers: ({ row, session }: Difference) =>
+      isOf(each, { name: session }) && (session !== nodeOf({ name: session }) || (row >= each.from && row <= each.to)),
+  })),
   {
     why: 'a splice is asked for before its new funding is safe: the answer is a signature that is worth nothing, the real one comes when it is asked for again',
     covers: ({ row, request, outcome }, { requests }) =>
@@ -35,14 +59,13 @@ const exceptions: readonly Exception[] = [
       outcome instanceof Uint8Array &&
       requests
         .slice(row + 1)
-        .some(
-          ({ client, bytes }) =>
-            callOf(bytes) === 'signSpliceTx' &&
-            client.dbid === request.client.dbid &&
-            equalBytes(client.nodeId, request.client.nodeId),
-        ),
+        .some(({ client, bytes }) => callOf(bytes) === 'signSpliceTx' && isSame(client, request.client)),
   },
 ];
+
+function isSame(a: ClientIdentity, b: ClientIdentity): boolean {
+  return a.dbid === b.dbid && equalBytes(a.nodeId, b.nodeId);
+}
 
 export interface Judged {
   /** What nothing excuses. */
@@ -63,15 +86,16 @@ export function judge(sessions: readonly RecordedSession[], different: readonly 
     if (exception !== undefined) times.set(exception.why, (times.get(exception.why) ?? 0) + 1);
     return exception === undefined;
   });
-  const cheating = sessions.filter((session) => isCheat(session) && session.name === nodeOf(session));
-  const missed = cheating
-    .filter(
-      ({ name }) =>
-        !different.some(
-          ({ session, row, outcome }) =>
-            session === name && row === cheat.mustRefuse && !(outcome instanceof Uint8Array),
-        ),
-    )
-    .map(({ name }) => `${name} row ${cheat.mustRefuse}: the old commitment had to be refused, and was not`);
+  const missed = dishonest.flatMap((each) => {
+    const { mustRefuse } = each;
+    return sessions
+      .filter((session) => isOf(each, session) && session.name === nodeOf(session))
+      .filter(({ name }) => !different.some((one) => one.session === name && one.row === mustRefuse && isRefusal(one)))
+      .map(({ name }) => `${name} row ${mustRefuse}: this had to be refused, and was not`);
+  });
   return { different: rest, excused: [...times].map(([why, count]) => ({ why, times: count })), missed };
+}
+
+function isRefusal({ outcome }: Difference): boolean {
+  return !(outcome instanceof Uint8Array) && outcome !== 'silent';
 }

@@ -27,6 +27,7 @@ import { ShimConnection } from './shim/connection.ts';
 import { listenForShims } from './shim_socket.ts';
 import { showRequest } from './show_request.ts';
 import { signerLink } from './signer_link.ts';
+import type { StateCopy } from './state_copy.ts';
 
 export interface HostOptions {
   /** Where shims connect. Which node one is for, it says itself. */
@@ -109,6 +110,11 @@ export class Host {
   /** The port that signers connect to. */
   get port(): number {
     return this.#port;
+  }
+
+  /** The copy of a node's state that is kept here; undefined where this host keeps none. */
+  async copyOf(name: string): Promise<StateCopy | undefined> {
+    return this.#files?.copyOf(name);
   }
 
   /** A node by its name, made where there is none yet. Throws `StatusError` for one that this host does not serve. */

@@ -294,7 +294,12 @@ export class Relay {
   #tell(
     port: SignerPort,
     bytes: Uint8Array,
-    request: { readonly id?: bigint; readonly lane?: Lane; readonly acknowledged?: boolean; readonly signal?: AbortSignal },
+    request: {
+      readonly id?: bigint;
+      readonly lane?: Lane;
+      readonly acknowledged?: boolean;
+      readonly signal?: AbortSignal;
+    },
   ): Promise<Answer> {
     const { id = this.#queue.newId(), lane, acknowledged = false, signal = new AbortController().signal } = request;
     const { number, client } = lane ?? { number: 0n, client: lightningd };

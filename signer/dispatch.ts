@@ -16,8 +16,8 @@ import {
 } from '../proto/hsmd/calls.ts';
 import { toWirestring, WireError } from '../proto/hsmd/codec.ts';
 import { callOf, decodeRequest, encodeMessage, encodeReply } from '../proto/hsmd/message.ts';
-import { Foresight } from './ahead/foresight.ts';
 import type { SignedRequest } from '../proto/signed_request.ts';
+import { Foresight } from './ahead/foresight.ts';
 import { BadRequest, type Context, type Handler, type Handlers } from './context.ts';
 import type { Secp } from './crypto/secp.ts';
 import { channelHandlers } from './handlers/channel.ts';
@@ -29,8 +29,8 @@ import { walletHandlers } from './handlers/wallet.ts';
 import { HsmSecretError } from './keys/hsm_secret.ts';
 import type { Policy } from './policy/policy.ts';
 import { DeviceError, Refusal } from './refusal.ts';
-import { StoreError } from './store/store.ts';
 import { initReply, type Preinit, type SecretSource, type Started, start } from './startup.ts';
+import { StoreError } from './store/store.ts';
 
 /** Calls answered here, since they come before the keys or are about the signer itself. */
 type SignerCall = 'init' | 'devPreinit' | 'clientHsmfd' | 'devMemleak';
@@ -154,7 +154,8 @@ function answerTo(error: unknown): Answer {
   }
   if (error instanceof WireError || error instanceof BadRequest) return { kind: 'malformed', message: error.message };
   if (error instanceof Refusal) return { kind: 'refused', tag: error.tag, message: error.message };
-  if (error instanceof DeviceError || error instanceof StoreError) return { kind: 'unavailable', message: error.message };
+  if (error instanceof DeviceError || error instanceof StoreError)
+    return { kind: 'unavailable', message: error.message };
   return {
     kind: 'unavailable',
     message: `the signer failed: ${error instanceof Error ? error.message : 'unknown error'}`,

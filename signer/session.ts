@@ -168,7 +168,8 @@ export class Session {
     if (!this.#active && !start.has(messageType(message)))
       return Promise.resolve({ kind: 'unavailable', message: 'this signer stands by' });
     const who = identity(client);
-    const run = () => signer.handle(who, message, signal, acknowledged).then((given) => this.#withAhead(who, message, given));
+    const run = () =>
+      signer.handle(who, message, signal, acknowledged).then((given) => this.#withAhead(who, message, given));
     const earlier = this.#lanes.get(lane);
     const before = [...(earlier === undefined ? [] : [earlier]), ...this.#undecided.before(who, message)];
     const answer = (before.length === 0 ? run() : Promise.all(before).then(run)).catch((error: unknown): Answer => {

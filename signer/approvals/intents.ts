@@ -161,7 +161,11 @@ function script(network: Network, address: string | undefined): string {
   return toHex(scriptOfAddress(required(address), network));
 }
 
-function onchain(kind: Exclude<Wish['kind'], 'pay' | 'offer' | 'keysend' | 'push'>, target: string, leaves: bigint | 'all'): Intent {
+function onchain(
+  kind: Exclude<Wish['kind'], 'pay' | 'offer' | 'keysend' | 'push'>,
+  target: string,
+  leaves: bigint | 'all',
+): Intent {
   return { wish: { kind, target, amount: leaves === 'all' ? everything : leaves / msatPerSat }, leaves };
 }
 

@@ -8,7 +8,10 @@ import type { Setup } from '../state/channel_state.ts';
 /** The peer's node id (`peer`), and both forms of channel id (BOLT 2 §Definition of `channel_id`), in hex. */
 export function channelNames(peer: string, setup: Setup, { basepoints }: ChannelKeys): readonly string[] {
   const { fundingTxid, fundingTxout, remoteBasepoints } = setup;
-  const tail = Uint8Array.of((fundingTxid[30] ?? 0) ^ (fundingTxout >> 8), (fundingTxid[31] ?? 0) ^ (fundingTxout & 0xff));
+  const tail = Uint8Array.of(
+    (fundingTxid[30] ?? 0) ^ (fundingTxout >> 8),
+    (fundingTxid[31] ?? 0) ^ (fundingTxout & 0xff),
+  );
   const byFunding = concat(fundingTxid.subarray(0, 30), tail);
   const [ours, theirs] = [basepoints.revocation, remoteBasepoints.revocation];
   const byKeys = isLess(ours, theirs) ? sha256Of(ours, theirs) : sha256Of(theirs, ours);

@@ -163,8 +163,7 @@ function allowOf(table: Table): Allow {
 
 function textsOf(table: Table, key: string, name: string): readonly string[] {
   const value = table[key] ?? [];
-  if (!Array.isArray(value))
-    throw new PolicyFileError(`${name}: expected a list in brackets, got ${found(value)}`);
+  if (!Array.isArray(value)) throw new PolicyFileError(`${name}: expected a list in brackets, got ${found(value)}`);
   return value.map((each: unknown, i) => {
     if (typeof each !== 'string')
       throw new PolicyFileError(`${name}[${i}]: expected a text in quotes, got ${found(each)}`);

@@ -39,6 +39,8 @@ export function examplePolicy(): string {
       const range = unit === 'true or false' ? '' : `; ${unit}, ${expects}`;
       return [`# ${means}${range}${elsewhere(field)}`, `# ${keyOf(field)} = ${grouped(profiles.mainnet[field])}`];
     }),
+    '# ids of runes (access tokens) that clients may not use any more',
+    '# revoked_runes = []',
     '',
     '# where value may go without asking',
     '[allow]',

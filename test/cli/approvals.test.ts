@@ -121,6 +121,11 @@ test.serial('the socket is for its owner alone, and a dead signer’s is replace
   t.is((await stat(path)).mode & 0o777, 0o600);
   t.is((await stat(state)).mode & 0o777, 0o700);
   t.is(await askSigner(path, {}), 'here');
+  await t.throwsAsync(
+    listenForOwner(path, () => 'there'),
+    { instanceOf: UsageError, message: /another signer listens at/ },
+  );
+  t.is(await askSigner(path, {}), 'here', 'a living one’s is left alone');
 });
 
 test.serial('what is no request gets an error and the next one is served', async (t) => {

@@ -91,7 +91,14 @@ export interface SignerOptions {
 }
 
 /** Attaches a signer and keeps it attached; disposing of it says goodbye. */
-export function attachSigner({ port, identity, handle, show, name = 'phone', log = silent }: SignerOptions): AttachedSigner {
+export function attachSigner({
+  port,
+  identity,
+  handle,
+  show,
+  name = 'phone',
+  log = silent,
+}: SignerOptions): AttachedSigner {
   const stop = new AbortController();
   const handled: Uint8Array[] = [];
   const signer = {

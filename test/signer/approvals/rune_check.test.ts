@@ -1,7 +1,7 @@
 import test from 'ava';
+import { Secret } from '../../../proto/secret.ts';
 import { type Condition, makeRune, type Restriction, RuneError } from '../../../signer/approvals/rune.ts';
 import { checkRune, type RuneFacts } from '../../../signer/approvals/rune_check.ts';
-import { Secret } from '../../../proto/secret.ts';
 import { secret } from './clients.ts';
 
 const pubkey = '04abcdef';
@@ -76,7 +76,10 @@ test('a rune of another node, without an id, of another version, or revoked is r
       checkRune(rune, secret, revoked, facts);
   const rune = makeRune(secret, '5', 'gl0', [device]);
   t.notThrows(check(rune));
-  t.throws(check(makeRune(new Secret(new Uint8Array(32).fill(8)), '5', 'gl0', [device])), { instanceOf: RuneError, message: /not a rune of this node/ });
+  t.throws(check(makeRune(new Secret(new Uint8Array(32).fill(8)), '5', 'gl0', [device])), {
+    instanceOf: RuneError,
+    message: /not a rune of this node/,
+  });
   t.throws(check(makeRune(secret, '5', 'x', [device])), { instanceOf: RuneError, message: /version gl0/ });
   t.throws(check(rune, new Set(['5'])), { instanceOf: RuneError, message: /revoked/ });
 });

@@ -58,7 +58,10 @@ test('a request is kept for as long as its leave counts', async (t) => {
 });
 
 test('no more than a bounded number is kept at once', async (t) => {
-  const shown = new ShownRequests({ entries: new Map(), commit: () => Promise.resolve(openMemoryStore({}, 'create').head) });
+  const shown = new ShownRequests({
+    entries: new Map(),
+    commit: () => Promise.resolve(openMemoryStore({}, 'create').head),
+  });
   for (let n = 0; n < mostShown; n++) await shown.take(request(n, 100), 0);
   t.false(await shown.take(request(mostShown, 200), 50));
   t.true(await shown.take(request(mostShown, 200), 100), 'once the time is over there is room again');

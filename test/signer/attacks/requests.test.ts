@@ -3,7 +3,14 @@
 import test from 'ava';
 import { utf8 } from '../../../proto/bytes.ts';
 import type { SignedRequest } from '../../../proto/signed_request.ts';
-import { type Asked, boundRequest, type Device, msat as amount, newDevice, stockRequest } from '../approvals/clients.ts';
+import {
+  type Asked,
+  msat as amount,
+  boundRequest,
+  type Device,
+  newDevice,
+  stockRequest,
+} from '../approvals/clients.ts';
 import { attack, refused } from './attack.ts';
 import { hashOf, TestChannel } from './channel.ts';
 import { type InvoiceTerms, signedInvoice, unsignedInvoice } from './invoice.ts';

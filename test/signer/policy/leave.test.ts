@@ -156,7 +156,10 @@ const tea: InvoiceWish = {
   expirySeconds: 60,
   paymentHash: undefined,
 };
-const issuing = (changes: Partial<Bolt11Content> = {}): Purpose => ({ kind: 'issue', content: { ...content, ...changes } });
+const issuing = (changes: Partial<Bolt11Content> = {}): Purpose => ({
+  kind: 'issue',
+  content: { ...content, ...changes },
+});
 
 const invoices: readonly (readonly [what: string, wish: Partial<InvoiceWish>, isAllowed: boolean])[] = [
   ['its terms', {}, true],

@@ -236,8 +236,6 @@ test('a host that shows something else for a copy is not believed, and not helpe
   await using lost = signerWith({});
   await host.attach(lost.hostCopy);
   await t.throwsAsync(lost.open(), { instanceOf: StoreError, message: /--new-state/ });
-  const memory: Memory = {};
-  await using signer = signerWith(memory, { newState: true });
   const lines: string[] = [];
   await using logged = signerWith({}, { newState: true, log: (_level, message) => lines.push(message) });
   await host.attach(logged.hostCopy);
