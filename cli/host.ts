@@ -41,10 +41,14 @@ export const host = command({
     listen: { value: 'HOST:PORT', means: 'where signers connect', default: '127.0.0.1:9737' },
     journal: {
       value: 'DIR',
-      means: 'answer lightningd at once where that is safe, and keep here what the signer has not decided (docs/latency.md)',
+      means:
+        'answer lightningd at once where that is safe, and keep here what the signer has not decided (docs/latency.md)',
     },
     'unsigned-penalties': { means: 'do not wait for the penalty transactions of watchtowers: they go out unsigned' },
-    copies: { value: 'DIR', means: 'where copies of the signers’ states are kept (default: copies beside the certificates)' },
+    copies: {
+      value: 'DIR',
+      means: 'where copies of the signers’ states are kept (default: copies beside the certificates)',
+    },
     'bitcoin-rpc': {
       value: 'URL',
       means: 'a bitcoind to tell signers of the chain from: http://HOST:PORT, best with --bitcoin-cookie',

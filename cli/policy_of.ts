@@ -22,7 +22,7 @@ import { firstOf } from '../signer/policy/purpose.ts';
 import { validating } from '../signer/policy/validating.ts';
 import { weakened } from '../signer/policy/weakened.ts';
 import { Refusal } from '../signer/refusal.ts';
-import type { Store, WhenMissing } from '../signer/store/store.ts';
+import { recoveryCommand, type Store, type WhenMissing } from '../signer/store/store.ts';
 import { answerOwner, type Owned } from './approver_requests.ts';
 import { listenForOwner } from './approver_socket.ts';
 import { UsageError } from './command.ts';
@@ -140,34 +140,38 @@ interface OpenState extends AsyncDisposable {
   readonly link: LinkedParts | undefined;
 }
 
-/** On a link the state is opened with the first `init`, when it is known what the host has of it; otherwise now. */
+/** Opens the state; one that is begun on a link only with the first `init`, when it is known what the host has of it. */
 async function openState({ folder, begin, log, entropy, clock, link: linkOptions }: PolicyParts): Promise<OpenState> {
   if (await exists(join(folder, staleMark)))
     throw new UsageError(
       `the state in ${folder} is out of date: this node was signed for without a policy since. Go on with policy none; or close all channels, move that folder away and begin a new state`,
     );
   const place = storeIn(folder);
-  if (linkOptions !== undefined) {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
-    const link = linkedParts({ ...linkOptions, clock, entropy, log, newState: begin });
-    const open = (whenMissing: WhenMissing) => openFileStore({ folder: place, whenMissing, log, entropy });
-    return {
-      open: (keys) => link.copy.open(keys, open),
-      link,
-      [Symbol.asyncDispose]: () => link[Symbol.asyncDispose](),
-    };
-  }
-  if (!begin && !(await exists(join(place, 'state.log'))))
+  const isThere = await exists(join(place, 'state.log'));
+  if (!begin && !isThere)
     throw new UsageError(
-      `no signer state in ${folder}. For a node that has no channels begin one: --new-state, or KEYHOLD_NEW_STATE=1 for the inline signer. For one that has, its state must be there: without it the signer cannot tell what is safe to sign`,
+      `no signer state in ${folder}. For a node that has no channels begin one: --new-state, or KEYHOLD_NEW_STATE=1 for the inline signer. For one that has, its state must be there: without it the signer cannot tell what is safe to sign. If it was lost, ${recoveryCommand} takes the host's copy`,
     );
   await mkdir(folder, { recursive: true, mode: 0o700 });
-  const store = await openFileStore({ folder: place, whenMissing: begin ? 'create' : 'fail', log, entropy });
+  const open = (whenMissing: WhenMissing) => openFileStore({ folder: place, whenMissing, log, entropy });
+  const link = linkOptions && linkedParts({ ...linkOptions, clock, entropy, log, newState: begin });
+  const store = isThere || link === undefined ? await open(begin ? 'create' : 'fail') : undefined;
   return {
-    open: () => Promise.resolve(store),
-    link: undefined,
-    [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),
+    open: (keys) => openOnLink(link, keys, store === undefined ? open : () => Promise.resolve(store)),
+    link,
+    async [Symbol.asyncDispose]() {
+      await link?.[Symbol.asyncDispose]();
+      await store?.[Symbol.asyncDispose]();
+    },
   };
+}
+
+function openOnLink(
+  link: LinkedParts | undefined,
+  keys: NodeKeys,
+  open: (whenMissing: WhenMissing) => Promise<Store>,
+): Promise<Store> {
+  return link === undefined ? open('fail') : link.copy.open(keys, open);
 }
 
 /** The policy of one network, with its settings said aloud. */

@@ -1,8 +1,8 @@
 /** `keyhold signer recover`: takes over the host's copy of the signer's state, in place of one that was lost or put back. */
 
 import { mkdir, rename } from 'node:fs/promises';
-import { createInterface } from 'node:readline/promises';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline/promises';
 import { systemEntropy } from '../proto/entropy.ts';
 import type { Log } from '../proto/log.ts';
 import { NodeKeys } from '../signer/keys/node_keys.ts';
@@ -101,7 +101,8 @@ export const recover = command({
   },
   async run(given, signal) {
     const path = given.option('secret');
-    if (path === undefined) throw new UsageError(`--secret: expected the path of an hsm_secret; see: ${recoveryCommand} --help`);
+    if (path === undefined)
+      throw new UsageError(`--secret: expected the path of an hsm_secret; see: ${recoveryCommand} --help`);
     const atLeast = given.option('at-least') ?? '0';
     if (!/^\d{1,19}$/.test(atLeast)) throw new UsageError(`--at-least: expected a version, got ${atLeast}`);
     const dir = given.option('dir') ?? '';

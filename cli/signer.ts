@@ -20,7 +20,11 @@ import { exists, openPolicy, policyOption, readPolicy } from './policy_of.ts';
 import { software } from './version.ts';
 
 /** The passphrase that the options ask for. @throws UsageError */
-export async function passphraseOf(ask: boolean, fd: string | undefined, signal: AbortSignal): Promise<Secret | undefined> {
+export async function passphraseOf(
+  ask: boolean,
+  fd: string | undefined,
+  signal: AbortSignal,
+): Promise<Secret | undefined> {
   if (fd !== undefined) {
     if (!/^\d+$/.test(fd))
       throw new UsageError(`--passphrase-fd: expected the number of an open file descriptor, got ${fd}`);

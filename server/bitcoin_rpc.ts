@@ -42,7 +42,8 @@ const timeoutMs = 30_000;
  */
 export function rpcAccess(given: string, cookieFile: string | undefined): RpcAccess {
   const url = new URL(given);
-  const inUrl = url.username === '' ? undefined : `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
+  const inUrl =
+    url.username === '' ? undefined : `${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`;
   url.username = '';
   url.password = '';
   if (cookieFile !== undefined)

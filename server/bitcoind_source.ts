@@ -1,7 +1,7 @@
 /** A chain source that asks a bitcoind, which need not have an index of transactions: looks every few seconds. */
 
-import { equalBytes, fromHex } from '../proto/bytes.ts';
 import { parseTransaction, serializeTransaction } from '../proto/bitcoin/tx.ts';
+import { equalBytes, fromHex } from '../proto/bytes.ts';
 import type { Clock } from '../proto/clock.ts';
 import { errorText, type Log } from '../proto/log.ts';
 import { type BitcoinRpc, RpcError } from './bitcoin_rpc.ts';
@@ -73,9 +73,7 @@ export class BitcoindSource implements ChainSource, Disposable {
     const count = Math.min(most, Number(await rpc.call('getblockcount')) - known.height);
     const heights = Array.from({ length: Math.max(0, count) }, (_, i) => known.height + 1 + i);
     const hashes = await rpc.all(heights.map((height) => ({ method: 'getblockhash', params: [height] })));
-    const headers = await rpc.all(
-      hashes.map((hash) => ({ method: 'getblockheader', params: [String(hash), false] })),
-    );
+    const headers = await rpc.all(hashes.map((hash) => ({ method: 'getblockheader', params: [String(hash), false] })));
     const bytes = headers.map((header) => fromHex(String(header)));
     // A reorganisation in between: what comes now does not hang together, but will the next time.
     const linked = bytes.every((header, i) =>

@@ -82,14 +82,15 @@ export class Relay {
   #start: Start | undefined;
   readonly #shortcuts = new Shortcuts();
   readonly #shown = new RecentRequests();
-  /** The session of the signer that was asked last. */
-  #asking: string | undefined;
+  /** The session of the signer that is active, or was last. */
+  #serving: string | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
     this.signers = new Signers({
       ...options,
       initialise: (port) => this.#initialise(port),
+      onActive: (port) => this.#turnTo(port),
       onReady: (port) => {
         this.#showAll(port);
         this.#offerAll();
@@ -274,7 +275,6 @@ export class Relay {
 
   #offer(waiting: Waiting, port: SignerPort): void {
     waiting.holder = port;
-    this.#turnTo(port);
     const { id, lane, call, bytes, acknowledged } = waiting.request;
     if (call === 'init' && this.#preinit !== undefined)
       this.#tell(port, this.#preinit, { lane }).catch(() => undefined); // lost together with what follows
@@ -284,10 +284,10 @@ export class Relay {
     );
   }
 
-  /** Another signer than before is asked: what the other one gave ahead is not given any more. */
+  /** Where another signer than before is active, what the other one gave ahead is not given any more. */
   #turnTo(port: SignerPort): void {
-    if (this.#asking !== undefined && this.#asking !== port.session) this.#shortcuts.otherSigner();
-    this.#asking = port.session;
+    if (this.#serving !== undefined && this.#serving !== port.session) this.#shortcuts.otherSigner();
+    this.#serving = port.session;
   }
 
   /** Offers bytes to a port: a request under its own id, or lightningd's start under a new one. */
@@ -360,13 +360,10 @@ export class Relay {
     if (start === undefined) return 'ready';
     try {
       const told = start.preinit === undefined ? undefined : this.#tell(port, start.preinit, {});
-      const answer = await this.#tell(port, start.init, {});
-      await told;
+      const [answer] = await Promise.all([this.#tell(port, start.init, {}), told]);
       const outcome = judge(start, answer);
-      if (outcome === 'ready' && this.signers.isActive(port)) {
-        this.#turnTo(port);
+      if (outcome === 'ready' && this.signers.isActive(port))
         this.#shortcuts.learn(lightningd, 'init', start.init, answer);
-      }
       return outcome;
     } catch {
       return 'again';

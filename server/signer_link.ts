@@ -107,8 +107,7 @@ export function signerLink(options: SignerLinkOptions): Implementation<typeof Si
       const node = nodeFor(caller);
       options.relayOf(node); // only of nodes that are served here
       const copy = await options.files?.copyOf(node);
-      if (copy?.head === undefined)
-        throw new StatusError('NOT_FOUND', 'this host has no copy of the signer’s state');
+      if (copy?.head === undefined) throw new StatusError('NOT_FOUND', 'this host has no copy of the signer’s state');
       const pieces = [...wholeCopy(copy)];
       yield { state: heldState(copy) };
       for (const entries of pieces) yield { entries: [...entries] };

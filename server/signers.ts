@@ -20,6 +20,8 @@ export interface SignersOptions {
   readonly retryMs: number;
   /** Tells a port what lightningd said at its start. Never rejects. */
   readonly initialise: (port: SignerPort) => Promise<Initialised>;
+  /** This port is the active one from now on; it may not be initialised yet. */
+  readonly onActive: (port: SignerPort) => void;
   /** The active port can be asked from now on. */
   readonly onReady: (port: SignerPort) => void;
 }
@@ -135,6 +137,7 @@ export class Signers {
     const now = BigInt(Math.trunc(this.#options.clock.now()));
     this.#lease = now > this.#lease ? now : this.#lease + 1n;
     this.#active = entry;
+    this.#options.onActive(entry.port);
   }
 
   #takeOver(): void {

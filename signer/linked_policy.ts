@@ -3,7 +3,7 @@
  * while the state is not the newest that the host can prove.
  */
 
-import type { Log } from '../proto/log.ts';
+import { errorText, type Log } from '../proto/log.ts';
 import { AttachReport } from './attach_report.ts';
 import { ChainFeed } from './chain/feed.ts';
 import { networkOfChain } from './chain/networks.ts';
@@ -35,13 +35,18 @@ export function linkedParts(options: LinkedPolicyOptions): LinkedParts {
   const copy = new HostCopy(options);
   const chain = new ChainFeed({ ...options, required: options.chainRequired });
   let weakened: readonly string[] = [];
+  let failed: string | undefined;
   const content = () => ({
     policy: 'validating',
     inactive: inactiveRules(chain),
     weakened,
-    problem: copy.problem,
+    problem: copy.problem ?? failed,
   });
   const report = new AttachReport(content, options.log);
+  const started = (problem: string | undefined) => {
+    failed = problem;
+    report.refresh();
+  };
   return {
     copy,
     chain,
@@ -49,7 +54,7 @@ export function linkedParts(options: LinkedPolicyOptions): LinkedParts {
     weakened(sentences) {
       weakened = sentences;
     },
-    link: (policy) => linked(policy, { copy, chain, report }),
+    link: (policy) => linked(policy, { copy, chain, started }),
     [Symbol.asyncDispose]: () => copy[Symbol.asyncDispose](),
   };
 }
@@ -62,22 +67,25 @@ export function reportOnly({ name: policy }: Policy, log: Log): Companion {
 interface Linked {
   readonly copy: HostCopy;
   readonly chain: ChainFeed;
-  readonly report: AttachReport;
+  /** Told of each start: why it failed, or that it did not. */
+  readonly started: (problem: string | undefined) => void;
 }
 
-function linked(policy: Policy, { copy, chain, report }: Linked): Policy {
+function linked(policy: Policy, { copy, chain, started }: Linked): Policy {
   return {
     ...policy,
-    async start(init, preinit, started) {
+    async start(init, preinit, keys) {
       try {
         // No refusal: lightningd would end. It waits, and the owner reads why.
         if (copy.problem !== undefined) throw new StoreError(copy.problem);
-        await policy.start(init, preinit, started);
-        const network = networkOfChain(init.chainparams);
-        if (copy.store !== undefined && network !== undefined) chain.start(copy.store, network);
-      } finally {
-        report.refresh();
+        await policy.start(init, preinit, keys);
+      } catch (error: unknown) {
+        started(errorText(error));
+        throw error;
       }
+      const network = networkOfChain(init.chainparams);
+      if (copy.store !== undefined && network !== undefined) chain.start(copy.store, network);
+      started(undefined);
     },
     decide(context, request, sign) {
       if (copy.problem !== undefined) throw new Refusal('policy-init', copy.problem);

@@ -8,7 +8,7 @@
 
 import { WireError } from '../../proto/hsmd/codec.ts';
 import { type ProtoField, readFields, textOf } from './protobuf.ts';
-import { clnNode, greenlightNode, nestedTypes } from './request_types.ts';
+import { clnRequests, greenlightRequests, nestedTypes } from './request_types.ts';
 
 interface FieldType {
   readonly kinds: readonly string[];
@@ -33,8 +33,8 @@ function messageType(row: string): MessageType {
 
 const nested = new Map(Object.entries(nestedTypes).map(([name, row]) => [name, messageType(row)]));
 const requests = new Map([
-  ...Object.entries(clnNode).map(([method, row]) => [`/cln.Node/${method}`, messageType(row)] as const),
-  ...Object.entries(greenlightNode).map(([method, row]) => [`/greenlight.Node/${method}`, messageType(row)] as const),
+  ...Object.entries(clnRequests).map(([method, row]) => [`/cln.Node/${method}`, messageType(row)] as const),
+  ...Object.entries(greenlightRequests).map(([method, row]) => [`/greenlight.Node/${method}`, messageType(row)] as const),
 ]);
 
 /** The URIs of all requests that a client could have written as these bytes. Throws WireError where they are no message. */

@@ -35,7 +35,7 @@ export const nestedTypes: Readonly<Record<string, string>> = {
 };
 
 /** Methods whose requests are empty are left out: they justify nothing, and nothing that does is empty. */
-export const clnNode: Readonly<Record<string, string>> = {
+export const clnRequests: Readonly<Record<string, string>> = {
   AddGossip: '1b!',
   AddPsbtOutput: '1Amount! 2v 3x 4s',
   AskReneAge: '1s 2v',
@@ -186,7 +186,7 @@ export const clnNode: Readonly<Record<string, string>> = {
   Xpay: '1t! 2Amount 3Amount 4*s 5v 6Amount 7v 8s 9s 10b 11v',
 };
 
-export const greenlightNode: Readonly<Record<string, string>> = {
+export const greenlightRequests: Readonly<Record<string, string>> = {
   Configure: '1s',
   LspInvoice: '1s 2s 3v 4s 5s',
   RespondHsmRequest: '1v 2b 5*SignerStateEntry 6s',

@@ -78,14 +78,21 @@ export class ChainFeed implements Companion, ChainView {
     }
   }
 
-  /** Begins, or goes on, with what the store holds. Throws WireError where that is no chain state. */
+  /** Begins, or goes on, with what the store holds. */
   start(store: Store, network: Network): void {
     if (this.#store !== undefined) return;
-    const kept = readChain(store.entries);
+    const { log } = this.#options;
     this.#store = store;
-    this.#state = kept?.state ?? startOf(network);
-    this.#inForce = kept?.inForce === true;
-    if (network.caveat !== undefined) this.#options.log('info', 'what headers do not prove', { network: network.name, caveat: network.caveat });
+    try {
+      const kept = readChain(store.entries);
+      this.#state = kept?.state;
+      this.#inForce = kept?.inForce === true;
+    } catch (error: unknown) {
+      log('error', 'the chain that was kept cannot be read, and is followed anew', { error: errorText(error) });
+    }
+    this.#state ??= startOf(network);
+    const { name, caveat } = network;
+    if (caveat !== undefined) log('info', 'what headers do not prove', { network: name, caveat });
     this.#ask();
   }
 

@@ -59,13 +59,18 @@ function isPartOf(wish: Leave['wish'], hash: string): boolean {
 }
 
 /** Wishes of one kind and target as one; each amount and fee is on top of the others. */
-function sumOf([first, ...more]: readonly Leave['wish'][]): Leave['wish'] | undefined {
-  return more.reduce((sum, wish) => {
-    if (sum === undefined || sum.kind === 'issue' || wish.kind === 'issue') return sum;
+function sumOf(wishes: readonly Leave['wish'][]): Leave['wish'] | undefined {
+  const [first] = wishes;
+  if (first === undefined || first.kind === 'issue') return first;
+  let amount = 0n;
+  let feeBudgetMsat: bigint | undefined = 0n;
+  for (const wish of wishes) {
+    if (wish.kind === 'issue') continue;
     const { feeBudgetMsat: fee } = wish;
-    const feeBudgetMsat = fee === undefined || sum.feeBudgetMsat === undefined ? undefined : sum.feeBudgetMsat + fee;
-    return { ...sum, amount: sum.amount + wish.amount, feeBudgetMsat };
-  }, first);
+    amount += wish.amount;
+    feeBudgetMsat = fee === undefined || feeBudgetMsat === undefined ? undefined : feeBudgetMsat + fee;
+  }
+  return { ...first, amount, feeBudgetMsat };
 }
 
 function usedFor<L extends Leave>(leave: L, occasion: string | undefined): L {

@@ -1,7 +1,7 @@
 /**
  * The signer's state and the copy that its host keeps, together: at each attach the two are compared, and nothing is
  * signed with a state that is not the newest the host can prove; commits go to the copy as they are made. A state is
- * begun from nothing only where there is no copy, or where the owner says so.
+ * begun from nothing only where the owner says so.
  */
 
 import { utf8 } from '../../proto/bytes.ts';
@@ -22,7 +22,7 @@ export interface HostCopyOptions {
   readonly clock: Clock;
   readonly entropy: Entropy;
   readonly log: Log;
-  /** The owner's word that a missing state may be begun anew, whatever the host has. */
+  /** The owner's word that a state that is missing may be begun, whatever the host has. */
   readonly newState: boolean;
 }
 
@@ -37,6 +37,12 @@ interface Link {
   /** What the host holds; undefined where it keeps no copies. */
   readonly held: HeldState | undefined;
   readonly active: boolean;
+}
+
+/** What an owner without a local state is told. */
+function wayOut(held: HeldState | undefined): string {
+  if (held?.head !== undefined) return `The host has a copy, as it says at version ${held.head.version}`;
+  return 'The host has no copy: for a node that never had channels begin a state with --new-state';
 }
 
 export class HostCopy implements Companion, AsyncDisposable {
@@ -110,17 +116,16 @@ export class HostCopy implements Companion, AsyncDisposable {
   }
 
   async #openInner(seal: Seal, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {
-    const held = this.#link?.held;
-    // Only a host that keeps copies and has none of this node vouches that there is nothing to lose.
-    if (held !== undefined && held.head === undefined) return open('create');
     try {
       return await open('fail');
     } catch (error: unknown) {
       if (!(error instanceof StoreError)) throw error;
-      if (!this.#options.newState)
-        throw new StoreError(`${error.message}. For a node that has no channels: --new-state`, { cause: error });
+      const held = this.#link?.held;
+      // That there is no copy is only the host's word: it never begins a state, as it could end with a loss of one.
+      if (!this.#options.newState) throw new StoreError(`${error.message}. ${wayOut(held)}`, { cause: error });
       const head = this.#headOf(held, seal);
       if (head === undefined) return open('create');
+      this.#options.log('warn', 'the state is begun anew, the host’s copy given up', { copy: head.version });
       // Version numbers go on from the copy's, so that the new state is newer than the one given up.
       const store = await open({ recovered: { ...emptySnapshot, head } });
       await store.commit([{ key: 'begun', value: utf8(`anew after version ${head.version}`) }]);

@@ -18,8 +18,8 @@ const { CLN, BITCOIN, KEYHOLD_POLICY, KEYHOLD_SCENARIOS = inCheckout('../shared/
 
 const ways = { inline: inCheckout('bin/keyhold-hsmd-inline'), bridge: inCheckout('test/lightningd/bridge-hsmd') };
 
-/** Scenarios in which a node broadcasts what it revoked, which no policy lets it sign. */
-const cheats: ReadonlySet<string> = new Set(['penalty', 'penalty_htlcs']);
+/** Scenarios in which lightningd has a commitment signed that it revoked: on purpose, or told to close amid a payment. */
+const cheats: ReadonlySet<string> = new Set(['penalty', 'penalty_htlcs', 'splice_busy']);
 
 /** What the run needs and does not have, each with what to do about it. */
 function missing(): readonly string[] {

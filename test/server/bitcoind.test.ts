@@ -7,8 +7,8 @@ import { writeFile } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
-import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { create } from '@bufbuild/protobuf';
+import anyTest, { type ExecutionContext, type TestFn } from 'ava';
 import { fromHex } from '../../proto/bytes.ts';
 import { systemClock } from '../../proto/clock.ts';
 import { FromSignerSchema, ToSignerSchema, WelcomeSchema } from '../../proto/gen/keyhold/v1/signer_link_pb.ts';
@@ -71,11 +71,7 @@ async function startBitcoind(t: ExecutionContext, folder: string) {
     const mine = (blocks: number) => cli('generatetoaddress', `${blocks}`, address);
     await mine(130);
     const feed = new ChainFeed({ clock: systemClock, log, required: false, patienceMs: 5_000 });
-    const link = new ChainLink(
-      source,
-      (message) => feed.receive(create(ToSignerSchema, { message }).message),
-      log,
-    );
+    const link = new ChainLink(source, (message) => feed.receive(create(ToSignerSchema, { message }).message), log);
     t.teardown(() => link[Symbol.dispose]());
     feed.attached(create(WelcomeSchema, { active: true }), (given) => {
       const { message } = create(FromSignerSchema, { message: given });
@@ -87,9 +83,15 @@ async function startBitcoind(t: ExecutionContext, folder: string) {
     const txid = await cli('sendtoaddress', address, '1.5');
     for (let i = 0; i < 6; i++) await cli('sendtoaddress', address, '0.1');
     const [block] = JSON.parse(await mine(1)) as readonly string[];
-    const outputs = (JSON.parse(await cli('getrawtransaction', txid, 'true', block ?? '')) as {
-      readonly vout: readonly { readonly n: number; readonly value: number; readonly scriptPubKey: { readonly hex: string } }[];
-    }).vout;
+    const outputs = (
+      JSON.parse(await cli('getrawtransaction', txid, 'true', block ?? '')) as {
+        readonly vout: readonly {
+          readonly n: number;
+          readonly value: number;
+          readonly scriptPubKey: { readonly hex: string };
+        }[];
+      }
+    ).vout;
     const paid = outputs.find(({ value }) => value === 1.5);
     const output = {
       txid: fromHex(txid).reverse(),

@@ -87,7 +87,7 @@ test('credentials come out of the URL, or of a cookie that changes', async (t) =
   t.throws(() => rpcAccess('nonsense', undefined), { instanceOf: TypeError });
 });
 
-const genesis = '00'.repeat(31) + '06';
+const genesis = `${'00'.repeat(31)}06`;
 
 test('one line when bitcoind is away, one when it is back; no estimate is none', async (t) => {
   let away = true;

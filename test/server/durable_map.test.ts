@@ -13,8 +13,18 @@ const put = (key: string, value: Uint8Array | undefined) => new Map([[key, value
 test('what was written is there when the file is opened again', async (t) => {
   const path = await place(t);
   const first = await DurableMap.open(path, silent);
-  await first.write(new Map([['a', utf8('1')], ['b', utf8('2')]]));
-  await first.write(new Map([['a', undefined], ['c', new Uint8Array()]]));
+  await first.write(
+    new Map([
+      ['a', utf8('1')],
+      ['b', utf8('2')],
+    ]),
+  );
+  await first.write(
+    new Map([
+      ['a', undefined],
+      ['c', new Uint8Array()],
+    ]),
+  );
   t.deepEqual(shown(first), { b: '32', c: '' });
   await first[Symbol.asyncDispose]();
   await t.throwsAsync(first.write(put('a', utf8('late'))), { message: /is closed/ });
@@ -27,7 +37,12 @@ test('a write that a crash cut off leaves all before it and nothing of itself, w
   const map = await DurableMap.open(path, silent);
   await map.write(put('a', utf8('before')));
   const { size } = await stat(path);
-  await map.write(new Map([['a', utf8('after')], ['b', utf8('more')]]));
+  await map.write(
+    new Map([
+      ['a', utf8('after')],
+      ['b', utf8('more')],
+    ]),
+  );
   await map[Symbol.asyncDispose]();
   const whole = await readFile(path);
   const warnings: (LogFields | undefined)[] = [];
@@ -36,7 +51,10 @@ test('a write that a crash cut off leaves all before it and nothing of itself, w
     await using cut = await DurableMap.open(path, (_level, _message, fields) => warnings.push(fields));
     t.deepEqual(shown(cut), { a: toHex(utf8('before')) });
   }
-  t.deepEqual(warnings.map((fields) => fields?.['bytes']), [1, 11, 12, whole.length - 1 - size]);
+  t.deepEqual(
+    warnings.map((fields) => fields?.['bytes']),
+    [1, 11, 12, whole.length - 1 - size],
+  );
   await writeFile(path, Buffer.concat([whole.subarray(0, size), Buffer.alloc(4096)]));
   await using grown = await DurableMap.open(path, silent);
   t.deepEqual(shown(grown), { a: toHex(utf8('before')) });
@@ -50,7 +68,10 @@ test('damage in the middle is an error, never another content', async (t) => {
   await map[Symbol.asyncDispose]();
   const whole = await readFile(path);
   for (let at = 0; at < whole.length; at++) {
-    await writeFile(path, whole.map((byte, i) => (i === at ? byte ^ 0x40 : byte)));
+    await writeFile(
+      path,
+      whole.map((byte, i) => (i === at ? byte ^ 0x40 : byte)),
+    );
     try {
       await using damaged = await DurableMap.open(path, silent);
       const left = Object.keys(shown(damaged)).join();

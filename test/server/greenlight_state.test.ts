@@ -72,6 +72,9 @@ test('what no message could carry is refused, and nothing of it kept', async (t)
 test('many entries go in pieces below four mebibytes', (t) => {
   const all = Array.from({ length: 40 }, (_, i) => ({ ...entry(`${i}`, 1n, ''), value: new Uint8Array(100_000) }));
   const sizes = pieces(all).map((piece) => piece.reduce((sum, { value }) => sum + value.length, 0));
-  t.is(sizes.reduce((sum, size) => sum + size, 0), 4_000_000);
+  t.is(
+    sizes.reduce((sum, size) => sum + size, 0),
+    4_000_000,
+  );
   t.true(sizes.every((size) => size < 1 << 20));
 });

@@ -1,8 +1,7 @@
 // A relay and a signer's session joined in memory, message by message as bytes: the whole link but gRPC.
 
 import { create, fromBinary, toBinary } from '@bufbuild/protobuf';
-import { systemClock } from '../../proto/clock.ts';
-import type { Clock } from '../../proto/clock.ts';
+import { type Clock, systemClock } from '../../proto/clock.ts';
 import {
   FromSignerSchema,
   HelloSchema,
@@ -15,6 +14,16 @@ import { LinkPort } from '../../server/link_port.ts';
 import { patienceFor } from '../../server/refusal.ts';
 import { Relay, relayDefaults, type RelayOptions } from '../../server/relay.ts';
 import { type RequestHandler, Session } from '../../signer/session.ts';
+
+/** The machine's own time, whose timers keep no test from ending. */
+const restful: Clock = {
+  ...systemClock,
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    timer.unref();
+    return () => clearTimeout(timer);
+  },
+};
 
 /** What passes in each direction, counted. */
 export interface Traffic {
@@ -32,10 +41,10 @@ export interface Stream {
 }
 
 export function makeRelay(options: Partial<RelayOptions> = {}): Relay {
-  return new Relay({ clock: systemClock, log: silent, patienceFor, ...relayDefaults, ...options });
+  return new Relay({ clock: restful, log: silent, patienceFor, ...relayDefaults, ...options });
 }
 
-export function makeSession(signer: RequestHandler, id = new Uint8Array(16).fill(7), clock: Clock = systemClock): Session {
+export function makeSession(signer: RequestHandler, id = new Uint8Array(16).fill(7), clock: Clock = restful): Session {
   const { signal } = new AbortController();
   return new Session({ signer, id, name: 'phone', software: 'test', clock, log: silent, signal });
 }
@@ -50,8 +59,8 @@ export interface JoinOptions {
 
 /** Attaches the session to the relay; resolves when it may be asked. */
 export async function join(relay: Relay, session: Session, options: JoinOptions = {}): Promise<Stream> {
-  const { delayMs = 0, clock = systemClock, traffic, boot = new Uint8Array(16).fill(1) } = options;
-  const later = (run: () => void) => (delayMs === 0 ? run() : void clock.after(delayMs, run));
+  const { delayMs = 0, clock = restful, traffic, boot = new Uint8Array(16).fill(1) } = options;
+  const later = (run: () => void) => (delayMs === 0 ? run() : void systemClock.after(delayMs, run));
   const received = new Outbox<ToSigner>();
   const early: Uint8Array[] = [];
   let port: LinkPort | undefined;

@@ -6,6 +6,7 @@ import { callOf } from '../../proto/hsmd/message.ts';
 import type { RecordedRequest, RecordedSession } from '../../cli/recordings.ts';
 import type { Lane } from '../../server/lane.ts';
 import type { Relay } from '../../server/relay.ts';
+import type { Start } from '../../server/start.ts';
 import { Signer } from '../../signer/dispatch.ts';
 import { openHsmSecret } from '../../signer/keys/hsm_secret.ts';
 import { backend } from '../../signer/node/backends.ts';
@@ -24,9 +25,10 @@ export class Replayed {
   readonly #relay: Relay;
   readonly #lanes = new Map<number, Lane>();
 
-  constructor(relay: Relay) {
+  /** One that starts now, or with `start` goes on after its host was restarted. */
+  constructor(relay: Relay, start?: Start) {
     this.#relay = relay;
-    relay.restart(undefined);
+    relay.restart(start);
   }
 
   /** Asks one request; undefined for one that the host answers itself. */

@@ -1,7 +1,7 @@
 /** The copy of the state on the host's side: one version after the other, all of an update or nothing, and back again. */
 
-import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import { join } from 'node:path';
+import { create, type MessageInitShape } from '@bufbuild/protobuf';
 import test, { type ExecutionContext } from 'ava';
 import { toHex, utf8 } from '../../proto/bytes.ts';
 import { StateUpdateSchema } from '../../proto/gen/keyhold/v1/signer_link_pb.ts';
@@ -31,9 +31,18 @@ test('updates follow each other; one that does not follow is not taken', async (
   const copy = await empty(t);
   t.is(copy.version, 0n);
   t.is(await copy.update({ base: 0n, entries: [entry(1, 1n, 'one'), entry(2, 1n, 'two')], head: head(1n) }), undefined);
-  t.is(await copy.update({ base: 1n, entries: [entry(1, 4n, 'new'), { name: name(2), version: 4n }], head: head(4n) }), undefined);
+  t.is(
+    await copy.update({ base: 1n, entries: [entry(1, 4n, 'new'), { name: name(2), version: 4n }], head: head(4n) }),
+    undefined,
+  );
   t.deepEqual(shown(copy), [[1, 4n, 'new']]);
-  for (const [base, version] of [[0n, 1n], [1n, 5n], [4n, 4n], [4n, 3n], [5n, 6n]] as const)
+  for (const [base, version] of [
+    [0n, 1n],
+    [1n, 5n],
+    [4n, 4n],
+    [4n, 3n],
+    [5n, 6n],
+  ] as const)
     t.regex((await copy.update({ base, entries: [], head: head(version) })) ?? '', /expected an update of version 4/);
   t.deepEqual(shown(copy), [[1, 4n, 'new']]);
   t.is(copy.head?.version, 4n);
@@ -53,7 +62,10 @@ test('two updates at once from the same version: one is taken', async (t) => {
 test('what is too large, or no entry, is refused whole', async (t) => {
   const copy = await empty(t);
   const bad = { name: new Uint8Array(31), version: 1n, ciphertext: utf8('x') };
-  t.regex((await copy.update({ base: 0n, entries: [entry(1, 1n, 'a'), bad], head: head(1n) })) ?? '', /names of 32 bytes/);
+  t.regex(
+    (await copy.update({ base: 0n, entries: [entry(1, 1n, 'a'), bad], head: head(1n) })) ?? '',
+    /names of 32 bytes/,
+  );
   const large = { name: name(1), version: 1n, ciphertext: new Uint8Array(copyLimits.bytes + 1) };
   t.regex((await copy.update({ base: 0n, entries: [large], head: head(1n) })) ?? '', /keeps at most/);
   const longHead = { version: 1n, ciphertext: new Uint8Array(copyLimits.head + 1) };
@@ -75,7 +87,10 @@ test('over the link an update comes in parts, is answered once, and can be liste
   link.list();
   t.like(sent[2], { case: 'stateListing', value: { version: 2n, last: true } });
   t.deepEqual(heldState(copy).head, head(2n));
-  t.deepEqual([...wholeCopy(copy)].flat().map((each) => toHex(each.name.subarray(0, 1))), ['01', '02']);
+  t.deepEqual(
+    [...wholeCopy(copy)].flat().map((each) => toHex(each.name.subarray(0, 1))),
+    ['01', '02'],
+  );
 });
 
 test('a copy outlives the host, a damaged one is put aside', async (t) => {

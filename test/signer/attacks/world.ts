@@ -192,7 +192,8 @@ function regtest(): Uint8Array {
 /** The genesis block's hash, internal order. */
 export const chain = regtest();
 
-const initRequest: RequestOf<'init'> = {
+/** What lightningd says first. */
+export const initRequest: RequestOf<'init'> = {
   bip32PubVersion: 0x043587cf,
   bip32PrivVersion: 0x04358394,
   chainparams: chain,

@@ -71,7 +71,9 @@ test('damaged entries throw WireError or give another chain, nothing else', (t) 
     }
   };
   const keys = fc.constantFrom(...good.keys());
-  fc.assert(fc.property(keys, fc.nat(), fc.nat(255), (key, at, byte) => harmless(key, (b) => b.with(at % b.length, byte))));
+  fc.assert(
+    fc.property(keys, fc.nat(), fc.nat(255), (key, at, byte) => harmless(key, (b) => b.with(at % b.length, byte))),
+  );
   fc.assert(fc.property(keys, fc.nat(400), (key, length) => harmless(key, (bytes) => bytes.subarray(0, length))));
   fc.assert(fc.property(keys, fc.uint8Array({ maxLength: 300 }), (key, bytes) => harmless(key, () => bytes)));
   t.throws(() => readChain(new Map([['chain', Uint8Array.of(2)]])), { instanceOf: WireError });

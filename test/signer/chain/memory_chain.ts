@@ -1,7 +1,7 @@
 /** A chain that a test makes, as a host's source of news: blocks with transactions, forks, and whatever lies it is told to tell. */
 
-import { concat, equalBytes } from '../../../proto/bytes.ts';
 import { serializeTransaction, type Transaction, txid } from '../../../proto/bitcoin/tx.ts';
+import { concat, equalBytes } from '../../../proto/bytes.ts';
 import type { ChainSource, InclusionProof, Outpoint } from '../../../server/chain_source.ts';
 import { merklePath } from '../../../server/merkle_path.ts';
 import { type Block, startAtGenesis, successor } from '../../../signer/chain/chain.ts';
@@ -82,7 +82,8 @@ export class MemoryChain implements ChainSource {
     const at = locator
       .map((hash) => this.#best.findIndex(({ block }) => equalBytes(block.header.hash, hash)))
       .find((index) => index !== -1);
-    const headers = at === undefined ? [] : this.#best.slice(at + 1, at + 1 + most).map(({ block }) => block.header.bytes);
+    const headers =
+      at === undefined ? [] : this.#best.slice(at + 1, at + 1 + most).map(({ block }) => block.header.bytes);
     return Promise.resolve(this.lie.headers?.(headers) ?? headers);
   }
 

@@ -1,6 +1,7 @@
 /** Splices: the worthless first signature, and when the real one is given. */
 
 import test from 'ava';
+import { toHex } from '../../../proto/bytes.ts';
 import type { ReplyOf } from '../../../proto/hsmd/calls.ts';
 import { fundingScript, p2wpkh } from '../../../signer/bitcoin/script.ts';
 import { digestOf } from '../../../signer/bitcoin/sign_input.ts';
@@ -112,5 +113,6 @@ test('a splice-out to somebody else asks for what leaves, without the fee', asyn
   follow(moment, tx.psbt, changed.psbt);
   const asked: Purpose[] = [];
   await moment.judge({ ...moment.request, tx: changed }, { approves: (purpose) => asked.push(purpose) > 0 });
-  t.like(asked, { 0: { kind: 'spliceOut', amountSat: 50_000n }, length: 1 });
+  const paid = [{ script: toHex(stranger), amountSat: 50_000n }];
+  t.like(asked, { 0: { kind: 'spliceOut', amountSat: 50_000n, outputs: paid }, length: 1 });
 });

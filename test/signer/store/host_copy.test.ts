@@ -1,16 +1,15 @@
 /** The state and its copy at a host: what each attach finds, what is sent, and what is never signed with. */
 
 import test, { type ExecutionContext } from 'ava';
-import { equalBytes, utf8 } from '../../../proto/bytes.ts';
-import type { LogFields } from '../../../proto/log.ts';
+import { equalBytes, toHex, utf8 } from '../../../proto/bytes.ts';
 import { systemEntropy } from '../../../proto/entropy.ts';
+import type { LogFields } from '../../../proto/log.ts';
+import type { Memory } from '../../../signer/store/memory.ts';
 import { Seal } from '../../../signer/store/seal.ts';
 import { openSealed } from '../../../signer/store/sealed.ts';
-import type { Memory } from '../../../signer/store/memory.ts';
 import { type Snapshot, type Store, StoreError } from '../../../signer/store/store.ts';
 import { temporaryDirectory, until } from '../../server/host_under_test.ts';
 import { shown } from '../store_suite.ts';
-import { toHex } from '../../../proto/bytes.ts';
 import { copyOf, HostOfCopies, keys, signerWith } from './host_of_copies.ts';
 
 async function hostFor(t: ExecutionContext): Promise<HostOfCopies> {
@@ -34,9 +33,9 @@ async function followed(host: HostOfCopies, store: Store): Promise<void> {
   await until(() => copy.version === store.head.version, `the copy is at version ${store.head.version}`);
 }
 
-test('the first start creates a state, and every commit reaches the copy, in order and together', async (t) => {
+test('a state that the owner begins has a copy from then on: every commit reaches it, in order and together', async (t) => {
   const host = await hostFor(t);
-  await using signer = signerWith({});
+  await using signer = signerWith({}, { newState: true });
   const link = await host.attach(signer.hostCopy);
   const store = await signer.open();
   t.is(store.head.version, 0n);
@@ -51,7 +50,7 @@ test('the first start creates a state, and every commit reaches the copy, in ord
 
 test('a commit does not wait for the host', async (t) => {
   const host = await hostFor(t);
-  await using signer = signerWith({});
+  await using signer = signerWith({}, { newState: true });
   const link = await host.attach(signer.hostCopy);
   const store = await signer.open();
   await put(store, 'a', '1');
@@ -62,7 +61,7 @@ test('a commit does not wait for the host', async (t) => {
 
 test('what a cut link lost is sent when the next begins, and no more than that', async (t) => {
   const host = await hostFor(t);
-  await using signer = signerWith({});
+  await using signer = signerWith({}, { newState: true });
   const first = await host.attach(signer.hostCopy);
   const store = await signer.open();
   await put(store, 'a', '1');
@@ -83,7 +82,7 @@ test('what a cut link lost is sent when the next begins, and no more than that',
 
 test('an update that was stored although the link was cut is not sent again', async (t) => {
   const host = await hostFor(t);
-  await using signer = signerWith({});
+  await using signer = signerWith({}, { newState: true });
   const first = await host.attach(signer.hostCopy);
   const store = await signer.open();
   await put(store, 'a', '1');
@@ -100,7 +99,7 @@ test('host behind: a copy that was put back is brought up, entries that are too 
   const host = await hostFor(t);
   const memory: Memory = {};
   {
-    await using signer = signerWith(memory);
+    await using signer = signerWith(memory, { newState: true });
     const link = await host.attach(signer.hostCopy);
     const store = await signer.open();
     for (const key of ['a', 'b', 'c']) await put(store, key, '1');
@@ -125,7 +124,7 @@ test('host behind: a copy that was put back is brought up, entries that are too 
 async function rolledBack(t: ExecutionContext) {
   const host = await hostFor(t);
   const memory: Memory = {};
-  await using signer = signerWith(memory);
+  await using signer = signerWith(memory, { newState: true });
   await host.attach(signer.hostCopy);
   const store = await signer.open();
   for (const key of ['a', 'b', 'c']) await put(store, key, '1');
@@ -192,21 +191,20 @@ test('forked: two signers that went on from one state are found out', async (t) 
   t.is((await host.copy).version, 5n);
 });
 
-test('a lost state is no silent start from zero while the host has a copy', async (t) => {
+test('a lost state is no silent start from zero, whatever the host says that it has', async (t) => {
   const { host } = await rolledBack(t);
   await using signer = signerWith({});
   await host.attach(signer.hostCopy);
-  await t.throwsAsync(signer.open(), { instanceOf: StoreError, message: /keyhold signer recover.*--new-state/s });
+  await t.throwsAsync(signer.open(), { instanceOf: StoreError, message: /keyhold signer recover.*at version 5/s });
   t.is((await host.copy).version, 5n);
-});
-
-test('nor is it where the host keeps no copies, or there is no host', async (t) => {
-  const host = await hostFor(t);
-  await using none = signerWith({});
-  await t.throwsAsync(none.open(), { instanceOf: StoreError, message: /--new-state/ });
-  await using signer = signerWith({});
-  await host.attach(signer.hostCopy, { keeps: false });
-  await t.throwsAsync(signer.open(), { instanceOf: StoreError, message: /--new-state/ });
+  await using empty = await hostFor(t);
+  for (const keeps of [true, false]) {
+    await using lost = signerWith({});
+    await empty.attach(lost.hostCopy, { keeps });
+    await t.throwsAsync(lost.open(), { instanceOf: StoreError, message: /keyhold signer recover.*--new-state/s });
+  }
+  await using alone = signerWith({});
+  await t.throwsAsync(alone.open(), { instanceOf: StoreError, message: /--new-state/ });
 });
 
 test('with the owner’s word a new state begins above the copy given up, and replaces it', async (t) => {
@@ -235,7 +233,7 @@ test('a host that shows something else for a copy is not believed, and not helpe
   await copy.update({ base: 0n, entries: [], head: { version: 9n, ciphertext: new Uint8Array(100) } });
   await using lost = signerWith({});
   await host.attach(lost.hostCopy);
-  await t.throwsAsync(lost.open(), { instanceOf: StoreError, message: /--new-state/ });
+  await t.throwsAsync(lost.open(), { instanceOf: StoreError, message: /at version 9/ });
   const lines: string[] = [];
   await using logged = signerWith({}, { newState: true, log: (_level, message) => lines.push(message) });
   await host.attach(logged.hostCopy);
@@ -248,7 +246,7 @@ test('a host that shows something else for a copy is not believed, and not helpe
 
 test('a signer that stands by sends nothing', async (t) => {
   const host = await hostFor(t);
-  await using signer = signerWith({});
+  await using signer = signerWith({}, { newState: true });
   const link = await host.attach(signer.hostCopy, { active: false });
   const store = await signer.open();
   await put(store, 'a', '1');

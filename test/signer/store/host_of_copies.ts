@@ -1,8 +1,8 @@
 /** A host that keeps copies, joined with signers in memory: everything of the link but the stream. */
 
-import { create } from '@bufbuild/protobuf';
 import { cp, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { create } from '@bufbuild/protobuf';
 import { systemClock } from '../../../proto/clock.ts';
 import { systemEntropy } from '../../../proto/entropy.ts';
 import {
@@ -18,7 +18,7 @@ import { NodeFiles } from '../../../server/node_files.ts';
 import type { StateCopy } from '../../../server/state_copy.ts';
 import type { Companion } from '../../../signer/companion.ts';
 import { HostCopy } from '../../../signer/store/host_copy.ts';
-import { openMemoryStore, type Memory } from '../../../signer/store/memory.ts';
+import { type Memory, openMemoryStore } from '../../../signer/store/memory.ts';
 import { State } from '../../../signer/store/state.ts';
 import type { Snapshot, Store } from '../../../signer/store/store.ts';
 
@@ -114,7 +114,8 @@ export function signerWith(memory: Memory, { newState = false, log = silent as L
   const hostCopy = new HostCopy({ clock: systemClock, entropy: systemEntropy, log, newState });
   return {
     hostCopy,
-    open: () => hostCopy.open(keys, (whenMissing) => Promise.resolve().then(() => openMemoryStore(memory, whenMissing))),
+    open: () =>
+      hostCopy.open(keys, (whenMissing) => Promise.resolve().then(() => openMemoryStore(memory, whenMissing))),
     [Symbol.asyncDispose]: () => hostCopy[Symbol.asyncDispose](),
   };
 }
