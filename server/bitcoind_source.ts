@@ -131,6 +131,7 @@ export class BitcoindSource implements ChainSource, Disposable {
       this.#feerate = feerate;
       if (changed) for (const watcher of [...this.#watchers]) watcher();
     } catch (error: unknown) {
+      if (error instanceof Error && error.name === 'AbortError') return; // nobody waits for news any more
       if (!this.#unreachable && !this.#disposed) log('warn', 'no news of the chain', { error: errorText(error) });
       this.#unreachable = true;
     }

@@ -20,15 +20,15 @@ export class DamagedFile extends Error {
 }
 
 const fileMark = utf8('keyhold map 1\n');
-/** Length 4, first 8 bytes of the content's SHA-256. */
-const batchHeader = 12;
+/** Length 4, first 8 bytes of the content's SHA-256; and of these 12 bytes' own the first 4. */
+const batchHeader = 16;
 /** Stands for a value's length where the key is removed. */
 const removed = 0xffffffff;
 /** Bytes of replaced values that are always let grow. */
 const leastGrowth = 1 << 18;
 const ascii = new TextDecoder();
 
-const check = (content: Uint8Array) => hash('sha256', content, 'buffer').subarray(0, 8);
+const check = (bytes: Uint8Array, length: number) => hash('sha256', bytes, 'buffer').subarray(0, length);
 
 function encodeBatch(changes: MapChanges): Uint8Array {
   const w = new Writer();
@@ -43,8 +43,9 @@ function encodeBatch(changes: MapChanges): Uint8Array {
   const content = w.finish();
   const header = new Writer();
   header.u32(content.length);
-  header.put(check(content));
-  return concat(header.finish(), content);
+  header.put(check(content, 8));
+  const summary = header.finish();
+  return concat(summary, check(summary, 4), content);
 }
 
 function applyBatch(entries: Map<string, Uint8Array>, changes: MapChanges): void {
@@ -92,10 +93,13 @@ function readContents(bytes: Uint8Array, path: string): Contents {
     const at = end + batchHeader;
     const length = new DataView(bytes.buffer, bytes.byteOffset + end).getUint32(0);
     const content = bytes.subarray(at, at + length);
-    const whole = content.length === length && equalBytes(check(content), bytes.subarray(end + 4, at));
-    if (!whole) {
-      const last = at + length >= bytes.length || bytes.subarray(end).every((byte) => byte === 0);
-      if (last) break;
+    const isHeader = equalBytes(check(bytes.subarray(end, at - 4), 4), bytes.subarray(at - 4, at));
+    const isWhole =
+      isHeader && content.length === length && equalBytes(check(content, 8), bytes.subarray(end + 4, at - 4));
+    if (!isWhole) {
+      // A write that a crash cut off lacks its end, or its first page: no batch has a length of zero.
+      const isUnfinished = length === 0 || (isHeader && at + length >= bytes.length);
+      if (isUnfinished) break;
       throw new DamagedFile(`${path} is damaged at byte ${end}: move it away, or put back a good one`);
     }
     try {

@@ -105,8 +105,16 @@ export class LinkPort implements SignerPort {
         reject(new Error('the signer is gone'));
         return;
       }
-      this.#asked.set(request.id, { resolve, reject });
-      signal.addEventListener('abort', () => this.#asked.delete(request.id), { once: true });
+      // A request may be offered again and again: each time leaves nothing behind.
+      const forget = () => this.#asked.delete(request.id);
+      const done =
+        <T>(settle: (value: T) => void) =>
+        (value: T) => {
+          signal.removeEventListener('abort', forget);
+          settle(value);
+        };
+      this.#asked.set(request.id, { resolve: done(resolve), reject: done(reject) });
+      signal.addEventListener('abort', forget, { once: true });
       this.#send({ case: 'request', value: { ...request, message: bytes } });
     });
   }

@@ -36,7 +36,10 @@ function pointRequest(n: bigint): Uint8Array {
 function pointIn(call: Call, request: Uint8Array, reply: Uint8Array): readonly [bigint, Uint8Array] | undefined {
   switch (call) {
     case 'getPerCommitmentPoint':
-      return [decodeMessage(calls[call].request, request).n, decodeMessage(calls[call].reply, reply).perCommitmentPoint];
+      return [
+        decodeMessage(calls[call].request, request).n,
+        decodeMessage(calls[call].reply, reply).perCommitmentPoint,
+      ];
     case 'validateCommitmentTx':
       return [
         decodeMessage(calls[call].request, request).commitNum + 1n,

@@ -56,7 +56,5 @@ export function restsOn(
 ): boolean {
   if (everywhere.has(call)) return true;
   const channel = channelOf(call, client, request);
-  return (
-    channel !== undefined && channel.dbid === acknowledged.dbid && equalBytes(channel.nodeId, acknowledged.nodeId)
-  );
+  return channel !== undefined && channel.dbid === acknowledged.dbid && equalBytes(channel.nodeId, acknowledged.nodeId);
 }

@@ -34,7 +34,9 @@ function messageType(row: string): MessageType {
 const nested = new Map(Object.entries(nestedTypes).map(([name, row]) => [name, messageType(row)]));
 const requests = new Map([
   ...Object.entries(clnRequests).map(([method, row]) => [`/cln.Node/${method}`, messageType(row)] as const),
-  ...Object.entries(greenlightRequests).map(([method, row]) => [`/greenlight.Node/${method}`, messageType(row)] as const),
+  ...Object.entries(greenlightRequests).map(
+    ([method, row]) => [`/greenlight.Node/${method}`, messageType(row)] as const,
+  ),
 ]);
 
 /** The URIs of all requests that a client could have written as these bytes. Throws WireError where they are no message. */

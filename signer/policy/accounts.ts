@@ -67,7 +67,9 @@ function shortageOf(scope: Scope, node: NodeState, before: ChannelState, after: 
     const flow = addFlows(elsewhere, later.get(hash) ?? noFlow);
     const lacks = missing(scope, node, hash, flow, was.out > 0n);
     if (lacks <= 0n || lacks <= missing(scope, node, hash, was, was.out > 0n)) continue;
-    const paidBefore = approvalOf(node, hash)?.usesLeft === 0;
+    const approval = approvalOf(node, hash);
+    // Something went out under it already, be it that its uses are gone or that this payment is not over yet.
+    const paidBefore = approval !== undefined && (approval.usesLeft === 0 || was.out > 0n);
     const tag: Tag = paidBefore
       ? 'policy-payment-once'
       : flow.in > 0n || was.in > 0n

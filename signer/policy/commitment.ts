@@ -11,6 +11,7 @@ import { checkCountersigned } from '../lightning/countersigned.ts';
 import { anchorValue, commitmentFee } from '../lightning/fees.ts';
 import { commitmentKeys } from '../lightning/keys.ts';
 import { type Commitment, type GivenCommitment, recogniseCommitment } from '../lightning/recognise.ts';
+import { Refusal } from '../refusal.ts';
 import {
   type AcceptedCommitment,
   type ChannelState,
@@ -20,7 +21,6 @@ import {
   type Outpoint,
   type Setup,
 } from '../state/channel_state.ts';
-import { Refusal } from '../refusal.ts';
 import { ourBalance, without } from '../state/settlement.ts';
 import { settle } from './accounts.ts';
 import { freeze } from './frozen.ts';

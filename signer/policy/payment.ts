@@ -12,6 +12,7 @@ import { Refusal } from '../refusal.ts';
 import { type Approval, paymentKey } from '../state/approvals.ts';
 import { type NodeState, pour, withApproval } from '../state/node_state.ts';
 import type { Purpose } from './purpose.ts';
+import type { Tag } from './rules.ts';
 import type { Checks, Scope, Verdict } from './scope.ts';
 import { feeBudget } from './settings.ts';
 
@@ -58,6 +59,13 @@ export function approvalOf(node: NodeState, hash: string): Extract<Approval, { r
   return approval?.kind === 'payment' ? approval : undefined;
 }
 
+/** Small enough to need no approval, but for what was paid today. */
+function tooMuchToday({ settings }: Scope, { amountMsat }: PayPurpose): Tag {
+  return amountMsat <= settings.autoPayMsat
+    ? 'policy-commitment-payment-velocity'
+    : 'policy-commitment-payment-approved';
+}
+
 async function preapprove(
   scope: Scope,
   purpose: PayPurpose,
@@ -76,7 +84,7 @@ async function preapprove(
     if (known.expires > scope.now && known.amountMsat >= purpose.amountMsat) return {};
   }
   const allowed = await allowPayment(scope, node, purpose, expires);
-  if (allowed === undefined) scope.broken('policy-commitment-payment-approved', { amount: purpose.amountMsat });
+  if (allowed === undefined) scope.broken(tooMuchToday(scope, purpose), { amount: purpose.amountMsat });
   if (checkOnly || allowed === undefined) return {};
   return { changes: { node: allowed } };
 }

@@ -54,7 +54,7 @@ export const revocationChecks: Checks<RevocationCall> = {
     }
     if (commitNum <= local.revokedThrough) return {};
     const next = local.accepted.find(({ number }) => number === commitNum + 1n);
-    const lacking = channel.fundings.filter(({ outpoint }) => !next?.contents.has(outpoint)).length;
+    const lacking = channel.fundings.filter(({ outpoint, live }) => live && !next?.contents.has(outpoint)).length;
     if (next === undefined || lacking > 0)
       scope.broken('policy-revoke-new-commitment-signed', {
         number: commitNum,

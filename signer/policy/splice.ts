@@ -1,7 +1,8 @@
 /**
  * Spending a funding into the next one (sign_splice_tx). The initiator's lightningd asks before it has the commitments of
- * the new funding, puts what it gets into its PSBT, and asks again when it has them: the first answer is a signature that
- * spends nothing, the second the real one. Nobody checks the first; the second replaces it in all that is sent.
+ * the new funding, puts what it gets into its PSBT, and asks again when it has them. The first answer is the real one only
+ * where the transaction needs our wallet too, which signs after the second; else it is a signature that spends nothing.
+ * The peer gets the second, and with it the transaction that confirms; our own lightningd broadcasts with the first.
  */
 
 import { spentOutput } from '../../proto/bitcoin/psbt_input.ts';
@@ -16,7 +17,7 @@ import type { ChannelState, FundingState } from '../state/channel_state.ts';
 import { outpointOf } from './commitment.ts';
 import { setUp } from './commitments.ts';
 import { mostFee, signedWeight } from './fees.ts';
-import { isSafe } from './our_scripts.ts';
+import { isSafe, paysWallet } from './our_scripts.ts';
 import type { Checks, Scope, Verdict } from './scope.ts';
 import { isValidated } from './wallet_outputs.ts';
 
@@ -28,6 +29,19 @@ const earlyLabel = 'keyhold/early splice signature';
 function worthless({ context: { secp, keys } }: Scope, id: Uint8Array): Verdict<'signSpliceTx'> {
   const signature = signLowR(secp, taggedHash([earlyLabel], id), keys.derivedSecret(utf8(earlyLabel)));
   return { reply: { sig: { signature, sighash: sighash.all } } };
+}
+
+/**
+ * Whether an input is our wallet's for certain: without its signature nobody can use the one of the funding. What is
+ * signed is `tx`; of the PSBT, which may be another one, only transactions that hash to the right id count.
+ */
+function needsWallet(scope: Scope, { tx: { tx, psbt }, inputIndex }: SpliceRequest): boolean {
+  return tx.inputs.some((input, index) => {
+    const previous = psbt.inputs[index]?.previousTx;
+    if (index === inputIndex || previous === undefined || !equalBytes(txid(previous), input.txid)) return false;
+    const made = previous.outputs[input.vout];
+    return made !== undefined && paysWallet(scope, made.script, undefined);
+  });
 }
 
 /** The live funding that the input to be signed spends, with what the PSBT says of it. */
@@ -114,7 +128,7 @@ export const spliceChecks: Checks<'signSpliceTx'> = {
     if (channel === undefined || from === undefined) return {};
     const id = txid(request.tx.tx);
     const into = channel.fundings.find(({ outpoint }) => outpoint.startsWith(`${toHex(id)}:`));
-    if (into === undefined) return worthless(scope, id);
+    if (into === undefined) return needsWallet(scope, request) ? {} : worthless(scope, id);
     if (into.splicedFrom !== from.outpoint || !isValidated(channel, into))
       scope.broken('policy-splice-new-funding-validated', {
         validated: channel.sides.local.accepted.at(-1)?.number ?? -1n,

@@ -95,7 +95,9 @@ function isProven(psbt: Psbt, index: number): boolean {
   const previous = psbt.inputs[index]?.previousTx;
   const spent = spentOutput(psbt, index);
   if (input === undefined || previous === undefined || spent === undefined) return false;
-  return equalBytes(txid(previous), input.txid) && previous.outputs[input.vout]?.amount === spent.amount;
+  const made = previous.outputs[input.vout];
+  const isSame = made !== undefined && made.amount === spent.amount && equalBytes(made.script, spent.script);
+  return isSame && equalBytes(txid(previous), input.txid);
 }
 
 /**

@@ -107,6 +107,19 @@ export function channelInputs(scope: Scope, { tx }: Psbt): ReadonlySet<number> {
   return new Set([...tx.inputs.entries()].flatMap(([i, input]) => (fundingAt(scope, outpointOf(input)) ? [i] : [])));
 }
 
+/**
+ * A transaction that spends a channel's funding is its splice, and was signed for as such: sign_splice_tx leaves it to the
+ * wallet's signature that nothing happens before.
+ */
+function checkSplices(scope: Scope, { tx }: Psbt, fundings: readonly FundingOutput[]): void {
+  for (const [index, input] of tx.inputs.entries()) {
+    const spent = outpointOf(input);
+    const isSpliced = fundings.some(({ funding }) => funding.live && funding.splicedFrom === spent);
+    if (fundingAt(scope, spent) !== undefined && !isSpliced)
+      scope.broken('policy-onchain-output-match-commitment', { input: index, differs: 'a funding without its splice' });
+  }
+}
+
 /** Takes the outputs apart; those that fund channels are checked. */
 export function outputsOf(scope: Scope, psbt: Psbt): Outputs {
   const id = txid(psbt.tx);
@@ -127,6 +140,7 @@ export function outputsOf(scope: Scope, psbt: Psbt): Outputs {
   }
   if (new Set(fundings.map(({ channel }) => channel)).size !== fundings.length)
     scope.broken('policy-onchain-output-match-commitment', { differs: 'two fundings of one channel' });
+  checkSplices(scope, psbt, fundings);
   if (fundings.length > 0)
     for (const index of psbt.tx.inputs.keys())
       if (!isFixed(psbt, index)) scope.broken('policy-onchain-funding-non-malleable', { input: index });

@@ -4,8 +4,9 @@
  */
 
 import { toHex } from '../../proto/bytes.ts';
+import type { Htlc } from '../../proto/hsmd/fields.ts';
 import type { Side } from '../lightning/channel.ts';
-import type { ChannelState, SideState } from './channel_state.ts';
+import type { AcceptedCommitment, ChannelState, SideState } from './channel_state.ts';
 
 /** One hash in one channel, or summed over several. Amounts msat, expiries block heights. */
 export interface Flow {
@@ -19,9 +20,8 @@ export interface Flow {
 
 export const noFlow: Flow = { out: 0n, in: 0n, inExpiry: undefined, outExpiry: undefined };
 
-/** The HTLCs of a side's newest commitment. */
-export function inFlight({ accepted }: SideState) {
-  const [content] = accepted.at(-1)?.contents.values() ?? [];
+function htlcsOf(commitment: AcceptedCommitment | undefined): readonly Htlc[] {
+  const [content] = commitment?.contents.values() ?? [];
   return content?.htlcs ?? [];
 }
 
@@ -33,10 +33,11 @@ function later(a: number | undefined, b: number | undefined): number | undefined
   return a === undefined ? b : b === undefined ? a : Math.max(a, b);
 }
 
-function onSide(side: SideState): Map<string, Flow> {
+/** What HTLCs of one commitment add to what was settled before. */
+function flowsIn(settled: SideState['settled'], htlcs: readonly Htlc[]): Map<string, Flow> {
   const flows = new Map<string, Flow>();
-  for (const [hash, { out, in: received }] of side.settled) flows.set(hash, { ...noFlow, out, in: received });
-  for (const { paymentHash, side: offerer, amount, cltvExpiry } of inFlight(side)) {
+  for (const [hash, { out, in: received }] of settled) flows.set(hash, { ...noFlow, out, in: received });
+  for (const { paymentHash, side: offerer, amount, cltvExpiry } of htlcs) {
     const hash = toHex(paymentHash);
     const flow = flows.get(hash) ?? noFlow;
     flows.set(
@@ -49,6 +50,30 @@ function onSide(side: SideState): Map<string, Flow> {
   return flows;
 }
 
+/**
+ * Any commitment that is not revoked may still confirm: going out is the most that one of them says, coming in the least.
+ * What was settled since an older one stands in it as an HTLC.
+ */
+function onSide({ accepted, settled }: SideState): Map<string, Flow> {
+  const flows = flowsIn(settled, htlcsOf(accepted.at(-1)));
+  for (const commitment of accepted.slice(0, -1)) {
+    const inOlder = flowsIn(new Map(), htlcsOf(commitment));
+    for (const [hash, older] of inOlder) {
+      const flow = flows.get(hash) ?? noFlow;
+      flows.set(hash, { ...flow, out: larger(flow.out, older.out), outExpiry: later(flow.outExpiry, older.outExpiry) });
+    }
+    for (const [hash, flow] of flows) {
+      const most = (inOlder.get(hash)?.in ?? 0n) + (settled.get(hash)?.in ?? 0n);
+      if (most < flow.in) flows.set(hash, { ...flow, in: most });
+    }
+  }
+  return flows;
+}
+
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
+}
+
 /** Every hash of a channel: going out counts where either side has it, coming in only where both have. */
 export function flowsOf({ sides }: ChannelState): ReadonlyMap<string, Flow> {
   const bySide = { local: onSide(sides.local), remote: onSide(sides.remote) } satisfies { [S in Side]: unknown };
@@ -58,7 +83,7 @@ export function flowsOf({ sides }: ChannelState): ReadonlyMap<string, Flow> {
       const a = bySide.local.get(hash) ?? noFlow;
       const b = bySide.remote.get(hash) ?? noFlow;
       const flow: Flow = {
-        out: a.out > b.out ? a.out : b.out,
+        out: larger(a.out, b.out),
         in: a.in < b.in ? a.in : b.in,
         inExpiry: earlier(a.inExpiry, b.inExpiry),
         outExpiry: later(a.outExpiry, b.outExpiry),

@@ -151,7 +151,6 @@ export class CopyUpload {
   #catchUp(base: bigint, listed: readonly Listed[]): void {
     const { store } = this.#parts;
     if (store.head.version !== this.#version) this.#schedule();
-    else if (base > this.#version) this.#giveUp('it lists a version that was never reached');
     else if (base === this.#version) this.#phase = { kind: 'following', base, sent: undefined };
     else this.#put(base, this.#copy.missing(store, listed));
   }

@@ -51,8 +51,6 @@ export class HostCopy implements Companion, AsyncDisposable {
   #opening: Promise<Store> | undefined;
   #opened: Opened | undefined;
   #followedStore: Store | undefined;
-  /** The newest head of ours that any host showed. */
-  #seen: Head | undefined;
   #problem: string | undefined;
 
   constructor(options: HostCopyOptions) {
@@ -153,8 +151,7 @@ export class HostCopy implements Companion, AsyncDisposable {
     const { log } = this.#options;
     upload.end();
     const copy = this.#headOf(held, seal);
-    if (copy !== undefined && copy.version > (this.#seen?.version ?? -1n)) this.#seen = copy;
-    const verdict = compareHeads({ local, copy, seen: this.#seen });
+    const verdict = compareHeads({ local, copy, seen: undefined });
     const { version } = local.head;
     if (verdict.kind === 'local behind' || verdict.kind === 'forked') {
       log('error', verdict.problem);

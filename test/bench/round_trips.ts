@@ -43,14 +43,18 @@ async function play(session: RecordedSession, options: Partial<RelayOptions>): P
 }
 
 /** Numbers of requests from one place in a session to another, by what stands there. */
-function scenarios({ requests }: RecordedSession): readonly { readonly name: string; readonly from: number; readonly to: number }[] {
+function scenarios({
+  requests,
+}: RecordedSession): readonly { readonly name: string; readonly from: number; readonly to: number }[] {
   const names = requests.map(({ bytes }) => callOf(bytes));
-  const isPayment = (call: (typeof names)[number]) => call === 'preapproveInvoiceCheck' || call === 'preapproveKeysendCheck';
+  const isPayment = (call: (typeof names)[number]) =>
+    call === 'preapproveInvoiceCheck' || call === 'preapproveKeysendCheck';
   const firstClient = names.indexOf('clientHsmfd');
   const found = [{ name: 'start (to the first subdaemon)', from: 0, to: firstClient }];
   const opening = names.indexOf('newChannel');
   const withdrawn = names.indexOf('signWithdrawal', opening);
-  if (opening > 0 && withdrawn > 0) found.push({ name: 'open (to the funding transaction)', from: opening, to: withdrawn + 1 });
+  if (opening > 0 && withdrawn > 0)
+    found.push({ name: 'open (to the funding transaction)', from: opening, to: withdrawn + 1 });
   const payments = names.flatMap((call, at) => (isPayment(call) ? [at] : []));
   for (const [i, from] of payments.entries()) {
     const to = payments[i + 1] ?? names.length;
@@ -82,7 +86,9 @@ async function report(session: RecordedSession, journal: Journal): Promise<void>
   left.sort(([, a], [, b]) => b.asked - a.asked);
   console.log(`  still asked: ${left.map(([call, { asked }]) => `${hsmdName(call)} ${asked}`).join(', ')}`);
   const { bytesToSigner, bytesToHost } = ways.acknowledged.traffic;
-  console.log(`  bytes to the signer ${ways.asked.traffic.bytesToSigner} → ${bytesToSigner}, back ${ways.asked.traffic.bytesToHost} → ${bytesToHost}`);
+  console.log(
+    `  bytes to the signer ${ways.asked.traffic.bytesToSigner} → ${bytesToSigner}, back ${ways.asked.traffic.bytesToHost} → ${bytesToHost}`,
+  );
   const different = sum(Object.values(ways).map((way) => way.different));
   if (different > 0) console.log(`  DIFFERENT ANSWERS: ${different}`);
 }

@@ -13,6 +13,8 @@ import { exists, type OpenPolicy, openPolicy, readPolicy } from '../../cli/polic
 import { sleep, systemClock } from '../../proto/clock.ts';
 import { systemEntropy } from '../../proto/entropy.ts';
 import { jsonLines } from '../../proto/log.ts';
+import { BitcoinRpc, rpcAccess } from '../../server/bitcoin_rpc.ts';
+import { BitcoindSource } from '../../server/bitcoind_source.ts';
 import { Host } from '../../server/host.ts';
 import { Signer } from '../../signer/dispatch.ts';
 import { backend } from '../../signer/node/backends.ts';
@@ -53,20 +55,34 @@ async function policyHere(): Promise<OpenPolicy> {
     folder: 'keyhold-state',
     begin: KEYHOLD_NEW_STATE === '1' || !(await exists('hsm_secret')),
     owner: 'local',
+    link: { chainRequired: false },
   });
+}
+
+/** The bitcoind that the lightningd behind a stand-in was started with, as its command line says. */
+function bitcoindOf(pid: number, signal: AbortSignal): BitcoindSource | undefined {
+  const [, parent = ''] = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
+  const args = readFileSync(`/proc/${parent}/cmdline`, 'utf8').split('\0');
+  const option = (name: string) => args.find((arg) => arg.startsWith(`--bitcoin-${name}=`))?.split('=')[1];
+  const [user, password, port] = [option('rpcuser'), option('rpcpassword'), option('rpcport')];
+  if (user === undefined || password === undefined || port === undefined) return undefined;
+  const rpc = new BitcoinRpc(rpcAccess(`http://${user}:${password}@127.0.0.1:${port}`, undefined), signal);
+  return new BitcoindSource({ ...parts, rpc, pollMs: 500 });
 }
 
 async function serve(directory: string, pid: number): Promise<void> {
   await createCertificates(directory, node, [], 1);
   const identity = await identityOf(directory, 'host');
   const sockets = [join(directory, 'keyhold.sock')];
-  await using host = await Host.open({ ...parts, sockets, listen: '127.0.0.1:0', identity });
+  const stop = new AbortController();
+  using chain = bitcoindOf(pid, stop.signal);
+  const kept = { copies: 'keyhold-copies', ...(chain && { chain }) };
+  await using host = await Host.open({ ...parts, ...kept, sockets, listen: '127.0.0.1:0', identity });
   const secret = secretFile({ path: 'hsm_secret', passphrase: undefined, create: true, entropy: systemEntropy });
   await using opened = await policyHere();
   const signer = new Signer({ secp, secret, policy: opened.policy });
-  const stop = new AbortController();
   const about = { id: systemEntropy(16), name: 'test', software: 'test', signal: stop.signal };
-  const session = new Session({ ...parts, ...about, signer });
+  const session = new Session({ ...parts, ...about, signer, companions: opened.companions });
   const address = `127.0.0.1:${host.port}`;
   const attached = keepAttached(
     { ...parts, session, address, identity: await identityOf(directory, 'signer') },

@@ -73,7 +73,10 @@ test('a flood stays within its bound, for one client and for thousands', (t) => 
   }
   t.is(known.take(channeld(7n), request), undefined);
   t.deepEqual(known.take(channeld(2_009n), request), reply);
-  known.keep(client, Array.from({ length: 5_000 }, (_, i) => answer(numbered(i))));
+  known.keep(
+    client,
+    Array.from({ length: 5_000 }, (_, i) => answer(numbered(i))),
+  );
   t.true(known.size <= most);
 });
 

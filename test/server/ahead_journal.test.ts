@@ -22,7 +22,10 @@ async function leftIn(folder: string, node: string): Promise<readonly Uint8Array
   return journal.of(node).left.map((entry) => entry.request);
 }
 
-async function written(t: ExecutionContext, count: number): Promise<{ folder: string; file: string; bytes: Uint8Array }> {
+async function written(
+  t: ExecutionContext,
+  count: number,
+): Promise<{ folder: string; file: string; bytes: Uint8Array }> {
   const folder = await temporaryDirectory(t);
   await using journal = await open(folder);
   const node = journal.of('alice');
@@ -42,9 +45,15 @@ test('what was appended is found again in order, with its client, and by its nod
   }
   await using journal = await open(folder);
   const { left } = journal.of('alice');
-  t.deepEqual(left.map((entry) => entry.request[2]), [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11]);
+  t.deepEqual(
+    left.map((entry) => entry.request[2]),
+    [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11],
+  );
   t.deepEqual(left[3]?.client, channeld(3n));
-  t.deepEqual(journal.of('bob').left.map((entry) => entry.request), [request(99)]);
+  t.deepEqual(
+    journal.of('bob').left.map((entry) => entry.request),
+    [request(99)],
+  );
   t.deepEqual(journal.of('ali').left, []);
 });
 

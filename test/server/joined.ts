@@ -12,7 +12,7 @@ import { silent } from '../../proto/log.ts';
 import { Outbox } from '../../proto/outbox.ts';
 import { LinkPort } from '../../server/link_port.ts';
 import { patienceFor } from '../../server/refusal.ts';
-import { Relay, relayDefaults, type RelayOptions } from '../../server/relay.ts';
+import { Relay, type RelayOptions, relayDefaults } from '../../server/relay.ts';
 import { type RequestHandler, Session } from '../../signer/session.ts';
 
 /** The machine's own time, whose timers keep no test from ending. */
@@ -41,7 +41,7 @@ export interface Stream {
 }
 
 export function makeRelay(options: Partial<RelayOptions> = {}): Relay {
-  return new Relay({ clock: restful, log: silent, patienceFor, ...relayDefaults, ...options });
+  return new Relay({ clock: systemClock, log: silent, patienceFor, ...relayDefaults, retryMs: 20, ...options });
 }
 
 export function makeSession(signer: RequestHandler, id = new Uint8Array(16).fill(7), clock: Clock = restful): Session {

@@ -49,7 +49,13 @@ export async function largeCommitment(count: number): Promise<LargeCommitment> {
   const channel = channelOf(terms, basepoints);
   const funding = fundingOf(terms, ours.point);
   const point = terms.remoteBasepoints.revocation;
-  const id = { channel, funding, owner: 'remote', number: 1n, keys: commitmentKeys(secp, channel, 'remote', point) } as const;
+  const id = {
+    channel,
+    funding,
+    owner: 'remote',
+    number: 1n,
+    keys: commitmentKeys(secp, channel, 'remote', point),
+  } as const;
   const htlcs = numbered(count);
   const content = { toOwner: 100_000n, toOther: 200_000n, htlcs, leaseCsv: noLease };
   const built = buildCommitment(id, content);

@@ -1,9 +1,10 @@
 // Recorded sessions put to a relay as a host does: what the host answers itself left out, a lane for every client.
 
-import { equalBytes } from '../../proto/bytes.ts';
-import type { Answer } from '../../proto/answer.ts';
-import { callOf } from '../../proto/hsmd/message.ts';
 import type { RecordedRequest, RecordedSession } from '../../cli/recordings.ts';
+import type { Answer } from '../../proto/answer.ts';
+import { equalBytes } from '../../proto/bytes.ts';
+import { systemEntropy } from '../../proto/entropy.ts';
+import { callOf } from '../../proto/hsmd/message.ts';
 import type { Lane } from '../../server/lane.ts';
 import type { Relay } from '../../server/relay.ts';
 import type { Start } from '../../server/start.ts';
@@ -11,7 +12,6 @@ import { Signer } from '../../signer/dispatch.ts';
 import { openHsmSecret } from '../../signer/keys/hsm_secret.ts';
 import { backend } from '../../signer/node/backends.ts';
 import { noPolicy, type Policy } from '../../signer/policy/policy.ts';
-import { systemEntropy } from '../../proto/entropy.ts';
 
 export function signerOf({ secretFile }: RecordedSession, policy: Policy = noPolicy): Signer {
   const secp = backend(undefined, systemEntropy);

@@ -63,7 +63,8 @@ test('every HTLC transaction that a recorded node asked about was foreseen, wher
   let unseen = 0;
   for (const { session } of await everything) {
     const ofChannel = ({ nodeId, dbid }: ClientIdentity) => `${toHex(nodeId)}/${dbid}`;
-    const of = (call: Call) => session.requests.filter(({ bytes }) => callOf(bytes) === call).map(({ client }) => ofChannel(client));
+    const of = (call: Call) =>
+      session.requests.filter(({ bytes }) => callOf(bytes) === call).map(({ client }) => ofChannel(client));
     const opened = new Set(of('setupChannel'));
     unseen += of('signRemoteHtlcTx').filter((channel) => !opened.has(channel)).length;
   }

@@ -3,7 +3,12 @@
 import { create } from '@bufbuild/protobuf';
 import test from 'ava';
 import type { Answer, AnswerAhead, ClientIdentity } from '../../proto/answer.ts';
-import { ClientSchema, FromSignerSchema, type ToSigner, ToSignerSchema } from '../../proto/gen/keyhold/v1/signer_link_pb.ts';
+import {
+  ClientSchema,
+  FromSignerSchema,
+  type ToSigner,
+  ToSignerSchema,
+} from '../../proto/gen/keyhold/v1/signer_link_pb.ts';
 import { calls } from '../../proto/hsmd/calls.ts';
 import { callOf, encodeMessage } from '../../proto/hsmd/message.ts';
 import type { FromSignerInit } from '../../proto/link.ts';
@@ -45,7 +50,9 @@ function setUp(ahead?: (bytes: Uint8Array) => Promise<readonly AnswerAhead[]>) {
   const say = (message: Parameters<typeof create<typeof ToSignerSchema>>[1]) =>
     received.push(create(ToSignerSchema, message));
   const boot = new Uint8Array(16);
-  say({ message: { case: 'welcome', value: { protocol: 1, boot, node: 'a', lease: 1n, active: true, heartbeatMs: 1e6 } } });
+  say({
+    message: { case: 'welcome', value: { protocol: 1, boot, node: 'a', lease: 1n, active: true, heartbeatMs: 1e6 } },
+  });
   let id = 0n;
   const ask = (lane: bigint, client: ClientIdentity, message: Uint8Array, acknowledged = false) => {
     id += 1n;

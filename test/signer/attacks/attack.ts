@@ -15,12 +15,22 @@ export interface Attack<C> {
 }
 
 /** Asserts that the policy says no for this reason. */
-export async function refused(t: ExecutionContext, tag: Tag, request: Promise<unknown>, message?: string): Promise<void> {
+export async function refused(
+  t: ExecutionContext,
+  tag: Tag,
+  request: Promise<unknown>,
+  message?: string,
+): Promise<void> {
   const error = await t.throwsAsync(request, { instanceOf: Refused }, message);
   t.is(error.tag, tag, `${message ?? ''} ${error.message}`);
 }
 
-async function play<C>(t: ExecutionContext, tag: Tag, { options = {}, prefix, hostile, honest }: Attack<C>, between: (world: World) => Promise<void>): Promise<void> {
+async function play<C>(
+  t: ExecutionContext,
+  tag: Tag,
+  { options = {}, prefix, hostile, honest }: Attack<C>,
+  between: (world: World) => Promise<void>,
+): Promise<void> {
   const world = await World.open(options);
   const context = await prefix(world);
   await between(world);
@@ -32,7 +42,12 @@ async function play<C>(t: ExecutionContext, tag: Tag, { options = {}, prefix, ho
 }
 
 /** Registers the attack's tests; the title begins with the rule that ends it. */
-export function attack<C>(title: string, tag: Tag, parts: Attack<C>, register: (title: string, body: (t: ExecutionContext) => Promise<void>) => void = test): void {
+export function attack<C>(
+  title: string,
+  tag: Tag,
+  parts: Attack<C>,
+  register: (title: string, body: (t: ExecutionContext) => Promise<void>) => void = test,
+): void {
   register(`${tag}: ${title}`, (t) => play(t, tag, parts, () => Promise.resolve()));
   register(`${tag}: ${title}, across restarts`, (t) => play(t, tag, parts, (world) => world.restart()));
 }

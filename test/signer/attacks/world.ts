@@ -3,8 +3,6 @@
  * store, and its owner, clock and chain are in the test's hands.
  */
 
-import './stub.ts';
-
 import type { ClientIdentity } from '../../../proto/answer.ts';
 import { toHex, utf8 } from '../../../proto/bytes.ts';
 import {
@@ -76,7 +74,7 @@ export class World {
   height: number | undefined;
   /** The owner: what they were asked, and what they say. */
   readonly asked: Purpose[] = [];
-  answer: (purpose: Purpose) => boolean | Promise<boolean> = () => false;
+  answer: (purpose: Purpose) => boolean | Promise<boolean> = ({ kind }) => kind === 'push';
   #signer: Signer | undefined;
   #store: Store | undefined;
   #dbids = 0n;

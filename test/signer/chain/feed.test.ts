@@ -3,7 +3,7 @@
 import { create } from '@bufbuild/protobuf';
 import test from 'ava';
 import { txid } from '../../../proto/bitcoin/tx.ts';
-import { fromHex } from '../../../proto/bytes.ts';
+import { concat, fromHex } from '../../../proto/bytes.ts';
 import { systemClock } from '../../../proto/clock.ts';
 import { FromSignerSchema, ToSignerSchema, WelcomeSchema } from '../../../proto/gen/keyhold/v1/signer_link_pb.ts';
 import type { LogFields } from '../../../proto/log.ts';
@@ -27,12 +27,15 @@ interface Line {
   readonly fields: LogFields | undefined;
 }
 
-function join(source: MemoryChain, { required = false, memory = {} as Memory, patienceMs = 2_000 } = {}) {
+function join(
+  source: MemoryChain,
+  { required = false, memory = {} as Memory, patienceMs = 2_000, clock = systemClock } = {},
+) {
   const lines: Line[] = [];
   const log = (level: string, message: string, fields?: LogFields) => {
     lines.push({ level, message, fields });
   };
-  const feed = new ChainFeed({ clock: systemClock, log, required, patienceMs });
+  const feed = new ChainFeed({ clock, log, required, patienceMs });
   const store = openMemoryStore(memory, 'create');
   const wanted: number[] = [];
   const attach = (active = true) => {
@@ -160,6 +163,19 @@ test('news that is old is not the height, and what was in force stays so', async
   t.is(await required.feed.confirmations(output), 0);
 });
 
+test('a feed that stops leaves the rules in force, and after a day no height', async (t) => {
+  const source = new MemoryChain(regtest);
+  source.mine(3, now());
+  let late = 0;
+  const clock = { ...systemClock, now: () => Date.now() + late };
+  const { feed } = await followed(source, { clock });
+  late = 25 * 3_600_000;
+  t.is(feed.height(), undefined);
+  t.true(feed.inForce);
+  const required = await followed(source, { clock: systemClock, required: true });
+  t.is(required.feed.height(), 3);
+});
+
 test('forged headers, wrong linkage, shorter forks: none is believed, one line each is logged, and true news still counts', async (t) => {
   const source = new MemoryChain(regtest);
   source.mine(10, now() - 500);
@@ -236,6 +252,11 @@ test('a signer that stands by follows nothing, and its store stays as it is', as
   attach(false);
   await new Promise((resolve) => setTimeout(resolve, 30));
   t.deepEqual(wanted, []);
+  const headers = await source.headersAfter([source.genesis], 3);
+  feed.receive(
+    create(ToSignerSchema, { message: { case: 'chainNews', value: { headers: concat(...headers) } } }).message,
+  );
+  await store.commit([]);
   t.is(store.head.version, 0n);
 });
 

@@ -12,8 +12,9 @@ import { refuses } from './refusals.ts';
 
 type At = Moment<'signSpliceTx'>;
 
-/** The initiator's first request, before the new funding is known; its second, and the peer's only one. */
-const early = ['splice/l1', 'signSpliceTx', 0] as const;
+/** The initiator's first request, with an input of our wallet and without; the second, and the peer's only one. */
+const earlyIn = ['splice/l1', 'signSpliceTx', 0] as const;
+const earlyOut = ['splice/l1', 'signSpliceTx', 3] as const;
 const real = ['splice/l1', 'signSpliceTx', 1] as const;
 const peers = ['splice/l2', 'signSpliceTx', 0] as const;
 /** 50 000 go from the channel to an address of our wallet. */
@@ -76,7 +77,7 @@ refuses('policy-splice-destination', {
 });
 
 test('before the new funding is known the signature is one that nothing takes', async (t) => {
-  const moment = await momentOf(...early);
+  const moment = await momentOf(...earlyOut);
   const verdict = await moment.judge();
   // The verdict is that of this call.
   const { signature } = (verdict.reply as unknown as ReplyOf<'signSpliceTx'>).sig;
@@ -87,6 +88,18 @@ test('before the new funding is known the signature is one that nothing takes', 
   t.true((signature[0] ?? 0x80) < 0x80, 'low R, as every other one');
   t.false(secp.verify(digest, point, signature));
   t.deepEqual(await moment.judge(), verdict, 'the same again');
+});
+
+test('before the new funding is known the signature is real only where our wallet has to sign too', async (t) => {
+  const moment = await momentOf(...earlyIn);
+  t.deepEqual(await moment.judge(), {});
+  const { tx } = moment.request;
+  const unproven = tx.psbt.inputs.map((input) => ({ ...input, previousTx: undefined }));
+  const said = await moment.judge({ ...moment.request, tx: { ...tx, psbt: { ...tx.psbt, inputs: unproven } } });
+  t.truthy(said.reply, 'an input that only says it is ours');
+  const inputs = tx.tx.inputs.map((input, i) => (i === 0 ? { ...input, vout: input.vout + 1 } : input));
+  const other = await moment.judge({ ...moment.request, tx: { ...tx, tx: { ...tx.tx, inputs } } });
+  t.truthy(other.reply, 'an input of ours only in the PSBT');
 });
 
 test('the repeat gets the real one, and the new funding may confirm from then on', async (t) => {

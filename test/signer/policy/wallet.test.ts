@@ -96,6 +96,16 @@ refuses('policy-onchain-output-match-commitment', {
   at: splice,
   state: ofFunding({ splicedFrom: `${'00'.repeat(32)}:0` }),
 });
+refuses('policy-onchain-output-match-commitment', {
+  refuses: 'to take part in a splice that was not signed for',
+  at: splice,
+  state: ofFunding({ live: false }),
+});
+refuses('policy-onchain-output-match-commitment', {
+  refuses: 'to spend beside a funding what is no splice of it',
+  at: splice,
+  state: ({ change }) => change((channel) => ({ ...channel, fundings: channel.fundings.slice(0, 1) })),
+});
 refuses('policy-onchain-initial-commitment-countersigned', {
   refuses: 'a funding without a commitment of ours',
   at: opening,

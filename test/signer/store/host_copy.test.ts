@@ -46,6 +46,11 @@ test('a state that the owner begins has a copy from then on: every commit reache
   t.deepEqual(shown(await opened(host)), shown(store));
   const updates = link.said.filter((each) => each === 'stateUpdate').length;
   t.true(updates >= 1 && updates < 20, `${updates} updates for 52 commits`);
+  for (const key of ['a', 'node']) {
+    await put(store, key, 'later');
+    await followed(host, store);
+  }
+  t.deepEqual(shown(await opened(host)), shown(store));
 });
 
 test('a commit does not wait for the host', async (t) => {
@@ -154,8 +159,9 @@ test('local behind is not forgotten when the host shows an older copy later', as
   await t.throwsAsync(signer.open(), { message: /keyhold signer recover/ });
   link.cut();
   await using other = new HostOfCopies(await temporaryDirectory(t));
-  await other.attach(signer.hostCopy);
+  const later = await other.attach(signer.hostCopy);
   await t.throwsAsync(signer.open(), { message: /keyhold signer recover/ });
+  t.deepEqual(later.said, [], 'and it is given nothing of such a state');
 });
 
 test('local behind found out while it stood by: it is not served when it is promoted', async (t) => {
