@@ -119,7 +119,14 @@ test.serial('replay under a policy: an honest node with restarts gets the same b
 
 test.serial('replay under a policy: what has to differ is said in words and not held against it', async (t) => {
   const path = await fileWith(t, '');
-  const { code, stdout } = await run('replay', '--policy', path, join(traces, 'penalty'), join(traces, 'splice_busy'));
+  const { code, stdout } = await run(
+    'replay',
+    '--policy',
+    path,
+    join(traces, 'penalty'),
+    join(traces, 'splice_busy'),
+    join(traces, 'splice'),
+  );
   t.regex(stdout, /^not held against it, \d+ times: penalty\/l1 cheats from row 112 on/m);
   t.regex(stdout, /^not held against it, 1 times: splice_busy\/l1 asks in row 203 for a commitment that it revoked/m);
   t.regex(stdout, /^not held against it, \d+ times: a splice is asked for before its new funding is safe/m);

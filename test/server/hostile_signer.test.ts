@@ -148,7 +148,7 @@ test('an answer of another kind, or without any outcome, closes the connection i
 test('an answer after the deadline is dropped', async (t) => {
   const { authority } = t.context;
   const socket = join(await temporaryDirectory(t), 's');
-  await using host = await openHost(authority, socket, { patienceFor: () => 100 });
+  await using host = await openHost(authority, socket, { patienceFor: () => 1_000 });
   await using signer = new RawSigner(new Channel(`127.0.0.1:${host.port}`, await authority.signer('alice')));
   signer.hello();
   await using shim = await FakeShim.open(socket, 'alice');
