@@ -1,5 +1,6 @@
 /** `keyhold signer recover`: takes over the host's copy of the signer's state, in place of one that was lost or put back. */
 
+import { once } from 'node:events';
 import { mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
@@ -63,8 +64,9 @@ function openCopy(seal: Seal, { entries, head }: FetchedCopy, minimum: bigint): 
 
 async function confirmed(question: string, signal: AbortSignal): Promise<boolean> {
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const ended = once(terminal, 'close').then(() => '');
   try {
-    return (await terminal.question(question, { signal })).trim() === 'yes';
+    return (await Promise.race([terminal.question(question, { signal }), ended])).trim() === 'yes';
   } finally {
     terminal.close();
   }

@@ -9,18 +9,16 @@ import { toHex } from '../proto/bytes.ts';
 import type { Clock } from '../proto/clock.ts';
 import { type Call, hsmdName, lightningdCapabilities } from '../proto/hsmd/calls.ts';
 import { callOf, messageType } from '../proto/hsmd/message.ts';
-import { errorText, type Log } from '../proto/log.ts';
+import { errorText } from '../proto/log.ts';
 import type { SignedRequest } from '../proto/signed_request.ts';
-import { acknowledgementOf } from './acknowledge.ts';
+import { Early, type EarlyOptions } from './early.ts';
 import { misfit } from './fitting.ts';
-import type { NodeJournal } from './journal.ts';
 import { Lane } from './lane.ts';
 import { Queue } from './queue.ts';
 import { RecentRequests } from './recent_requests.ts';
-import { Shortcuts } from './shortcuts.ts';
 import type { SignerPort } from './signer_port.ts';
 import { type Initialised, Signers } from './signers.ts';
-import { judge, nodeIdOf, preapprovesNothing, type Start } from './start.ts';
+import { judge, nodeIdOf, type Start } from './start.ts';
 import { Tally } from './tally.ts';
 import type { Waiting, WaitingRequest } from './waiting.ts';
 
@@ -31,9 +29,8 @@ export const lightningd: ClientIdentity = {
   capabilities: lightningdCapabilities,
 };
 
-export interface RelayOptions {
+export interface RelayOptions extends EarlyOptions {
   readonly clock: Clock;
-  readonly log: Log;
   /** How long a request may wait, in milliseconds; undefined: for as long as it takes. */
   readonly patienceFor: (call: Call, client: ClientIdentity) => number | undefined;
   /** How long a lost active signer may take to come back before another takes over, in milliseconds. */
@@ -42,19 +39,10 @@ export interface RelayOptions {
   readonly retryMs: number;
   /** How often the log says that requests wait, in milliseconds. */
   readonly remindMs: number;
-  /** Where what is acknowledged is durable; undefined: then what would have to be is not acknowledged. */
-  readonly journal?: NodeJournal | undefined;
-  /** Penalty transactions for watchtowers go to lightningd unsigned, and at once; false if not given. */
-  readonly unsignedPenalties?: boolean | undefined;
-  /** Whether every request waits for the signer's own answer to it: to measure with; false if not given. */
-  readonly alwaysAsk?: boolean | undefined;
 }
 
 /** What the node was told that the signer had not decided, and the signer does not do. */
 export type Overruled = (client: ClientIdentity, request: Uint8Array, reason: string) => void;
-
-/** More are not acknowledged: the next waits for the signer. */
-const mostUndecided = 4096;
 
 export const relayDefaults = { takeoverMs: 3_000, retryMs: 5_000, remindMs: 10_000 } as const;
 
@@ -75,29 +63,28 @@ export class Relay {
   onOverruled: Overruled = () => {};
   readonly #options: RelayOptions;
   readonly #queue = new Queue();
+  readonly #early: Early;
   readonly #garbling = new WeakSet<SignerPort>();
   readonly #timers = new Map<'retry' | 'remind', () => void>();
   #nextLane = 0n;
   #preinit: Uint8Array | undefined;
   #start: Start | undefined;
-  readonly #shortcuts = new Shortcuts();
   readonly #shown = new RecentRequests();
-  /** The session of the signer that is active, or was last. */
-  #serving: string | undefined;
 
   constructor(options: RelayOptions) {
     this.#options = options;
+    this.#early = new Early(options);
     this.signers = new Signers({
       ...options,
       initialise: (port) => this.#initialise(port),
-      onActive: (port) => this.#turnTo(port),
+      onActive: (port) => this.#early.turnTo(port),
       onReady: (port) => {
         this.#showAll(port);
         this.#offerAll();
       },
     });
     const lanes = new Map<string, Lane>();
-    for (const { client, request, number } of options.journal?.left ?? []) {
+    for (const { client, request, number } of this.#early.left) {
       const name = `${toHex(client.nodeId)}/${client.dbid}/${client.capabilities}`;
       const lane = lanes.get(name) ?? this.openLane(client);
       lanes.set(name, lane);
@@ -149,7 +136,7 @@ export class Relay {
     return lane.run(async () => {
       signal.throwIfAborted();
       const call = callOf(bytes);
-      const early = call && (this.#known(lane, call, bytes) ?? (await this.#acknowledge(lane, call, bytes)));
+      const early = call && (await this.#answerEarly(lane, call, bytes));
       if (early !== undefined) return early;
       const answer: Answer =
         call === undefined
@@ -165,39 +152,16 @@ export class Relay {
     for (const cancel of this.#timers.values()) cancel();
   }
 
-  /** The answer that needs no signer any more. */
-  #known({ client }: Lane, call: Call, bytes: Uint8Array): Answer | undefined {
-    if (this.#options.alwaysAsk === true || this.#start === undefined) return undefined;
-    const known = this.#shortcuts.answer(client, call, bytes);
-    if (known === undefined) return undefined;
-    this.tally.count(call, known.by);
-    this.counts[known.by === 'ahead' ? 'replied' : known.answer.kind === 'malformed' ? 'malformed' : 'local'] += 1;
-    return known.answer;
-  }
-
-  /** The answer that the node may have before the signer decides, once it is certain that the signer will. */
-  async #acknowledge(lane: Lane, call: Call, bytes: Uint8Array): Promise<Answer | undefined> {
-    const { journal, unsignedPenalties = false, alwaysAsk = false, log } = this.#options;
-    const port = this.signers.current;
-    if (alwaysAsk || this.#start === undefined || port?.keepsOrder !== true || this.undecided >= mostUndecided)
-      return undefined;
-    const acknowledgement = acknowledgementOf(call, bytes, {
-      point: (n) => this.#shortcuts.point(lane.client, n),
-      approvesPayments: port.approvesPayments === true && !preapprovesNothing(this.#start),
-      unsignedPenalties,
-    });
-    if (acknowledgement === undefined || (acknowledgement.durable && journal === undefined)) return undefined;
-    let number: bigint | undefined;
-    try {
-      number = acknowledgement.durable ? await journal?.append(lane.client, bytes) : undefined;
-    } catch (error: unknown) {
-      log('error', 'the journal cannot be written: requests wait for the signer', { problem: errorText(error) });
-      return undefined;
-    }
-    this.#tellLater(lane, bytes, number);
-    this.tally.count(call, 'acknowledged');
-    this.counts.local += 1;
-    return { kind: 'reply', bytes: acknowledgement.reply };
+  async #answerEarly(lane: Lane, call: Call, bytes: Uint8Array): Promise<Answer | undefined> {
+    if (this.#start === undefined) return undefined;
+    const now = { start: this.#start, port: this.signers.current, undecided: this.undecided };
+    const early = await this.#early.answer(lane.client, call, bytes, now);
+    if (early === undefined) return undefined;
+    const { answer, by, number } = early;
+    if (by === 'acknowledged') this.#tellLater(lane, bytes, number);
+    this.tally.count(call, by);
+    this.counts[by === 'ahead' ? 'replied' : answer.kind === 'malformed' ? 'malformed' : 'local'] += 1;
+    return answer;
   }
 
   /** Sees to it that the signer decides a request that the node has the answer of, before whatever rests on it. */
@@ -207,7 +171,7 @@ export class Relay {
     const waiting = this.#wait({ lane, call, bytes, acknowledged: true });
     void waiting.answer.then((answer) => {
       this.#queue.delete(waiting);
-      if (number !== undefined) this.#options.journal?.decided(number);
+      this.#early.decided(number);
       if (answer.kind !== 'reply') this.#overruled(waiting.request, answer);
       this.#offerAll();
     });
@@ -228,7 +192,7 @@ export class Relay {
   }
 
   #wait(request: Omit<WaitingRequest, 'id' | 'since'>): Waiting {
-    this.#shortcuts.moveOn(request.lane.client);
+    this.#early.moveOn(request.lane.client);
     return this.#queue.add({ since: this.#options.clock.now(), ...request });
   }
 
@@ -284,12 +248,6 @@ export class Relay {
     );
   }
 
-  /** Where another signer than before is active, what the other one gave ahead is not given any more. */
-  #turnTo(port: SignerPort): void {
-    if (this.#serving !== undefined && this.#serving !== port.session) this.#shortcuts.otherSigner();
-    this.#serving = port.session;
-  }
-
   /** Offers bytes to a port: a request under its own id, or lightningd's start under a new one. */
   #tell(
     port: SignerPort,
@@ -325,7 +283,7 @@ export class Relay {
       return;
     }
     if (call === 'init' && answer.kind === 'reply') this.#started(bytes, answer.bytes, port);
-    this.#shortcuts.learn(lane.client, call, bytes, answer);
+    this.#early.learn(lane.client, call, bytes, answer);
     waiting.settle(answer.kind === 'reply' ? { kind: 'reply', bytes: answer.bytes } : answer);
   }
 
@@ -362,8 +320,7 @@ export class Relay {
       const told = start.preinit === undefined ? undefined : this.#tell(port, start.preinit, {});
       const [answer] = await Promise.all([this.#tell(port, start.init, {}), told]);
       const outcome = judge(start, answer);
-      if (outcome === 'ready' && this.signers.isActive(port))
-        this.#shortcuts.learn(lightningd, 'init', start.init, answer);
+      if (outcome === 'ready' && this.signers.isActive(port)) this.#early.learn(lightningd, 'init', start.init, answer);
       return outcome;
     } catch {
       return 'again';

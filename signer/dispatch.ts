@@ -93,7 +93,10 @@ export class Signer {
       const reply = await this.#answer(client, request, acknowledged);
       return reply === undefined ? { kind: 'silent' } : { kind: 'reply', bytes: reply };
     } catch (error: unknown) {
-      return answerTo(error);
+      const answer = answerTo(error);
+      // The node takes it for done, so only a decision on it counts: not that this signer may not decide now.
+      const undecided = acknowledged && answer.kind === 'refused' && answer.tag === 'policy-init';
+      return undecided ? { kind: 'unavailable', message: answer.message } : answer;
     }
   }
 

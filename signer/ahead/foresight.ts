@@ -3,11 +3,11 @@
  * would have it: what the policy refuses is not given, what it allows counts as given, and its state moves on.
  */
 
-import { sha256 } from '@noble/hashes/sha2.js';
 import type { Answer, AnswerAhead, ClientIdentity } from '../../proto/answer.ts';
 import { fromHex } from '../../proto/bytes.ts';
 import type { Call, Request, RequestOf } from '../../proto/hsmd/calls.ts';
 import { callOf, decodeRequest } from '../../proto/hsmd/message.ts';
+import { sha256 } from '../crypto/hash.ts';
 import type { Secp } from '../crypto/secp.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
 import type { Policy } from '../policy/policy.ts';

@@ -112,7 +112,11 @@ export const predictions: { readonly [C in Call]?: Prediction<C> } = {
   },
 
   /** A reestablished channel asks for two neighbours; one further, and the next commitment can be acknowledged. */
-  getPerCommitmentPoint: (_memory, client, { n }) => points(client, n - 1n, n + 1n),
+  getPerCommitmentPoint({ channel }, client, { n }) {
+    // None that would be refused: the owner reads what was.
+    const furthest = (channel(client)?.validated ?? n) + 2n;
+    return points(client, n - 1n, ...(n < furthest ? [n + 1n] : []));
+  },
 
   signRemoteCommitmentTx: htlcTransactions,
 

@@ -1,6 +1,6 @@
 /**
  * `node dist/test/bench/round_trips.js [TRACES]`: how many requests of recorded lightningds wait for their signer, with
- * every request asked, with answers ahead, and with acknowledgements too.
+ * every request asked, with answers ahead, with acknowledgements too, and with penalties unsigned as well.
  */
 
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -8,6 +8,8 @@ import { tmpdir } from 'node:os';
 import { join as joinPath } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { loadRecordings, type RecordedSession } from '../../cli/recordings.ts';
+import { nodeOf } from '../../cli/replay_policy.ts';
+import type { ClientIdentity } from '../../proto/answer.ts';
 import { systemClock } from '../../proto/clock.ts';
 import { hsmdName } from '../../proto/hsmd/calls.ts';
 import { callOf } from '../../proto/hsmd/message.ts';
@@ -19,24 +21,33 @@ import { isAsRecorded, Replayed, signerOf } from '../server/replayed.ts';
 
 interface Played {
   readonly relay: Relay;
-  /** Round trips of each request, in order; 0 or 1. */
-  readonly waits: readonly number[];
+  /** Round trips of each request, in order, by start of the node; 0 or 1. */
+  readonly waits: readonly (readonly number[])[];
   readonly different: number;
   readonly traffic: Traffic;
 }
 
-async function play(session: RecordedSession, options: Partial<RelayOptions>): Promise<Played> {
+/** Plays all starts of one node, the signer running on. Without foresight it is asked everything. */
+async function play(sessions: readonly RecordedSession[], options: Partial<RelayOptions>): Promise<Played> {
   const relay = makeRelay(options);
   const traffic: Traffic = { toSigner: 0, toHost: 0, bytesToSigner: 0, bytesToHost: 0 };
-  await join(relay, makeSession(signerOf(session)), { traffic });
-  const node = new Replayed(relay);
-  const waits: number[] = [];
+  const [first] = sessions;
+  if (first === undefined) throw new Error('expected a recorded session, got none');
+  const signer = signerOf(first);
+  const plain = { handle: (client: ClientIdentity, bytes: Uint8Array) => signer.handle(client, bytes) };
+  await join(relay, makeSession(options.alwaysAsk === true ? plain : signer), { traffic });
+  const waits: number[][] = [];
   let different = 0;
-  for (const request of session.requests) {
-    const before = relay.tally.total('asked');
-    const answer = await node.ask(request);
-    if (!isAsRecorded(answer, request)) different += 1;
-    waits.push(relay.tally.total('asked') - before);
+  for (const { requests } of sessions) {
+    const node = new Replayed(relay);
+    const own: number[] = [];
+    for (const request of requests) {
+      const before = relay.tally.total('asked');
+      const answer = await node.ask(request);
+      if (!isAsRecorded(answer, request)) different += 1;
+      own.push(relay.tally.total('asked') - before);
+    }
+    waits.push(own);
   }
   relay[Symbol.dispose]();
   return { relay, waits, different, traffic };
@@ -70,26 +81,35 @@ function sum(values: readonly number[]): number {
   return values.reduce((total, value) => total + value, 0);
 }
 
-async function report(session: RecordedSession, journal: Journal): Promise<void> {
+async function report(name: string, sessions: readonly RecordedSession[], journal: Journal): Promise<void> {
   const ways = {
-    asked: await play(session, { alwaysAsk: true }),
-    ahead: await play(session, {}),
-    acknowledged: await play(session, { journal: journal.of(session.name.replaceAll(/[^A-Za-z0-9]/g, '-')) }),
+    asked: await play(sessions, { alwaysAsk: true }),
+    ahead: await play(sessions, {}),
+    acknowledged: await play(sessions, { journal: journal.of(name.replaceAll(/[^A-Za-z0-9]/g, '-')) }),
+    unsigned: await play(sessions, {
+      journal: journal.of(`${name.replaceAll(/[^A-Za-z0-9]/g, '-')}-unsigned`),
+      unsignedPenalties: true,
+    }),
   };
-  const line = (name: string, from: number, to: number) => {
-    const counts = Object.values(ways).map(({ waits }) => String(sum(waits.slice(from, to))).padStart(6));
-    console.log(`${name.padEnd(44)}${counts.join('')}`);
-  };
-  line(`${session.name} (${session.requests.length} requests)`, 0, session.requests.length);
-  for (const { name, from, to } of scenarios(session)) line(`  ${name}`, from, to);
+  for (const [start, session] of sessions.entries()) {
+    const line = (what: string, from: number, to: number) => {
+      const counts = Object.values(ways).map(({ waits }) =>
+        String(sum(waits[start]?.slice(from, to) ?? [])).padStart(8),
+      );
+      console.log(`${what.padEnd(44)}${counts.join('')}`);
+    };
+    line(`${session.name} (${session.requests.length} requests)`, 0, session.requests.length);
+    for (const { name: scenario, from, to } of scenarios(session)) line(`  ${scenario}`, from, to);
+  }
   const left = [...ways.acknowledged.relay.tally.byCall()].filter(([, { asked }]) => asked > 0);
   left.sort(([, a], [, b]) => b.asked - a.asked);
   console.log(`  still asked: ${left.map(([call, { asked }]) => `${hsmdName(call)} ${asked}`).join(', ')}`);
-  const { bytesToSigner, bytesToHost } = ways.acknowledged.traffic;
+  const [before, after] = [ways.asked.traffic, ways.acknowledged.traffic];
   console.log(
-    `  bytes to the signer ${ways.asked.traffic.bytesToSigner} → ${bytesToSigner}, back ${ways.asked.traffic.bytesToHost} → ${bytesToHost}`,
+    `  bytes to the signer ${before.bytesToSigner} → ${after.bytesToSigner}, back ${before.bytesToHost} → ${after.bytesToHost}`,
   );
-  const different = sum(Object.values(ways).map((way) => way.different));
+  const { unsigned: _unsigned, ...same } = ways;
+  const different = sum(Object.values(same).map((way) => way.different));
   if (different > 0) console.log(`  DIFFERENT ANSWERS: ${different}`);
 }
 
@@ -98,8 +118,14 @@ const paths = process.argv.slice(2);
 const folder = await mkdtemp(joinPath(tmpdir(), 'keyhold-round-trips-'));
 try {
   await using journal = await Journal.open({ folder, clock: systemClock, log: silent });
-  console.log(`${'requests that wait for the signer'.padEnd(44)} asked ahead acknowledged`);
-  for (const session of await loadRecordings(paths.length > 0 ? paths : [recorded])) await report(session, journal);
+  const columns = ['asked', 'ahead', 'acked', 'unsigned'].map((column) => column.padStart(8));
+  console.log(`${'requests that wait for the signer'.padEnd(44)}${columns.join('')}`);
+  const byNode = new Map<string, RecordedSession[]>();
+  for (const session of await loadRecordings(paths.length > 0 ? paths : [recorded])) {
+    const name = nodeOf(session);
+    byNode.set(name, [...(byNode.get(name) ?? []), session]);
+  }
+  for (const [name, sessions] of byNode) await report(name, sessions, journal);
 } finally {
   await rm(folder, { recursive: true });
 }

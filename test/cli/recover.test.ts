@@ -22,7 +22,7 @@ async function recover(host: Host, { directory }: Place, typed: string, ...more:
     child[name].setEncoding('utf8').on('data', (text) => {
       printed[name] += String(text);
     });
-  child.stdin.end(`${typed}\n`);
+  child.stdin.end(typed);
   const [code] = (await once(child, 'close')) as [number | null]; // 'close' is declared with any[]
   return { code, ...printed };
 }
@@ -111,11 +111,12 @@ test('a disk that was put back is found out, nothing is signed with it, and the 
   }
   t.is(await copyVersion(host), version, 'the copy is untouched');
 
-  const no = await recover(host, place, 'no');
+  t.is((await recover(host, place, '')).code, 1, 'without an answer nothing happens');
+  const no = await recover(host, place, 'no\n');
   t.is(no.code, 1);
   t.regex(no.stdout, new RegExp(`version ${version}: 1 channels`));
   t.regex(no.stdout, /nothing was changed/);
-  const yes = await recover(host, place, 'yes');
+  const yes = await recover(host, place, 'yes\n');
   t.is(yes.code, 0, yes.stderr);
   t.is((await readdir(stateOf(place))).filter((name) => name.startsWith('store.before-')).length, 1);
   await using _recovered = await attachTo(host.port, place);
@@ -145,10 +146,10 @@ test('a copy that was put back is brought up, and is refused at a recovery where
   await cp(`${copies}.early`, copies, { recursive: true });
 
   await using hostile = await openHostAt(place);
-  const refused = await recover(hostile, place, 'yes');
+  const refused = await recover(hostile, place, 'yes\n');
   t.is(refused.code, 2);
   t.regex(refused.stderr, new RegExp(`copy is at version ${version}, but version ${newest} was reached`));
-  const known = await recover(hostile, place, 'yes', '--at-least', `${newest + 5n}`);
+  const known = await recover(hostile, place, 'yes\n', '--at-least', `${newest + 5n}`);
   t.regex(known.stderr, new RegExp(`but version ${newest + 5n} was reached`));
 
   await using _signer = await attachTo(hostile.port, place);
@@ -161,7 +162,7 @@ test('a lost disk is no start from zero; the copy is recovered', async (t) => {
   const { place, host, node, third } = await someWay(t);
   await rm(stateOf(place), { recursive: true });
   await t.throwsAsync(attachTo(host.port, place), { message: /no signer state in .*keyhold signer recover/ });
-  const { code, stdout, stderr } = await recover(host, place, 'yes');
+  const { code, stdout, stderr } = await recover(host, place, 'yes\n');
   t.is(code, 0, stderr);
   t.regex(stdout, /no state on this machine/);
   await using _signer = await attachTo(host.port, place);
@@ -172,11 +173,11 @@ test('recovery with another secret, or at a host without a copy, says so and cha
   const { place, host } = await someWay(t);
   const other = await placeFor(t, 'everyday/l2');
   await cp(join(other.directory, 'hsm_secret'), join(place.directory, 'hsm_secret'));
-  const foreign = await recover(host, place, 'yes');
+  const foreign = await recover(host, place, 'yes\n');
   t.is(foreign.code, 2);
   t.regex(foreign.stderr, /cannot be used: the head at version \d+ was altered, or sealed by another node/);
   await using empty = await openHostAt(other);
-  const none = await recover(empty, other, 'yes');
+  const none = await recover(empty, other, 'yes\n');
   t.is(none.code, 2);
   t.regex(none.stderr, /the host has no copy of this node’s state/);
 });

@@ -143,3 +143,27 @@ test('a guess about a request that the policy changed its mind on is no answer',
   for (const { client, bytes } of session.requests.slice(0, 5)) await signer.handle(client, bytes);
   t.deepEqual(await signer.ahead(first.client, first.bytes, new Uint8Array()), [], 'of a channel nobody set up');
 });
+
+test('a signer that may not decide now has not decided what was acknowledged', async (t) => {
+  const [session] = sessions.filter(({ name }) => name === 'everyday/l1');
+  if (session === undefined) throw new Error('no such recording');
+  let problem: string | undefined;
+  const policy: Policy = {
+    ...noPolicy,
+    decide(_context, _request, sign) {
+      if (problem !== undefined) throw new Refusal('policy-init', problem);
+      return sign();
+    },
+  };
+  const signer = signerOf(session, policy);
+  for (const { client, bytes } of session.requests.slice(0, 2)) await signer.handle(client, bytes);
+  const [request] = session.requests.filter(({ bytes }) => callOf(bytes) === 'validateRevocation');
+  if (request === undefined) throw new Error('no such request');
+  const { client, bytes } = request;
+  const { signal } = new AbortController();
+  problem = 'the state is older than its copy';
+  t.is((await signer.handle(client, bytes, signal, true)).kind, 'unavailable');
+  t.is((await signer.handle(client, bytes, signal, false)).kind, 'refused');
+  problem = undefined;
+  t.is((await signer.handle(client, bytes, signal, true)).kind, 'reply');
+});
