@@ -15,8 +15,8 @@ import { type Channel, channelOf, type Funding, type Side } from '../../../signe
 import { htlcRequests } from '../../../signer/lightning/htlc_tx.ts';
 import { commitmentKeys } from '../../../signer/lightning/keys.ts';
 import type { Commitment } from '../../../signer/lightning/recognise.ts';
-import { asRequest, commitmentOf, signedByPeer, type Terms, type Twist } from './commitments.ts';
-import { Updates } from './updates.ts';
+import { asRequest, commitmentOf, signedByPeer, type Terms, type Twist } from './terms.ts';
+import { type Reach, Updates } from './updates.ts';
 import { lightningd, nodeKeys, secp, type World } from './world.ts';
 
 export interface ChannelOptions {
@@ -68,12 +68,14 @@ export class TestChannel {
   readonly options: Required<ChannelOptions>;
   readonly ourKeys: ChannelKeys;
   readonly theirKeys: ChannelKeys;
-  readonly setup: RequestOf<'setupChannel'>;
+  setup: RequestOf<'setupChannel'>;
   readonly updates: Updates;
   readonly numbers: { [S in Side]: bigint } = { local: -1n, remote: -1n };
   readonly revoked: { [S in Side]: bigint } = { local: -1n, remote: -1n };
   /** The newest commitment accepted of each side, and all before it. */
   readonly commitments: { readonly [S in Side]: Commitment[] } = { local: [], remote: [] };
+  /** The updates that each of them has. */
+  readonly reaches = new Map<Commitment, Reach>();
 
   constructor(world: World, options: ChannelOptions = {}) {
     const defaults = {
@@ -243,7 +245,19 @@ export class TestChannel {
     this.numbers[owner] = commitment.number;
     this.commitments[owner].push(commitment);
     this.updates.sign(owner);
+    this.reaches.set(commitment, this.updates.signed[owner]);
     if (commitment.number === 0n) this.updates.revoke(owner);
+  }
+
+  /** lock_outpoint of a splice: from here on the channel is about this funding. Changes in satoshi. */
+  async lock(
+    { txid: fundingTxid, vout: fundingTxout, value: channelValue }: Funding,
+    ours: bigint,
+    theirs: bigint,
+  ): Promise<void> {
+    await this.world.ask(this.client(channeld), 'lockOutpoint', { fundingTxid, fundingTxout });
+    this.setup = { ...this.setup, fundingTxid, fundingTxout, channelValue };
+    this.updates.shift(ours * 1000n, theirs * 1000n);
   }
 
   /** validate_revocation. */

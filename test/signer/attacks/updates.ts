@@ -5,7 +5,7 @@
 
 import type { Htlc } from '../../../proto/hsmd/fields.ts';
 import type { Side } from '../../../signer/lightning/channel.ts';
-import type { Terms } from './commitments.ts';
+import type { Terms } from './terms.ts';
 
 export type Update =
   | { readonly kind: 'add' | 'fulfil' | 'fail'; readonly htlc: Htlc }
@@ -25,7 +25,7 @@ function apply(terms: Terms, update: Update): Terms {
 }
 
 export class Updates {
-  readonly #start: Terms;
+  #start: Terms;
   readonly logs: { readonly [S in Side]: Update[] } = { local: [], remote: [] };
   /** What the newest commitment of each side has, and what the newest whose predecessor is revoked has. */
   signed: { readonly [S in Side]: Reach } = { local: { local: 0, remote: 0 }, remote: { local: 0, remote: 0 } };
@@ -33,6 +33,11 @@ export class Updates {
 
   constructor(start: Terms) {
     this.#start = start;
+  }
+
+  /** A splice moves both sides' parts, msat. */
+  shift(ours: bigint, theirs: bigint): void {
+    this.#start = { ...this.#start, ours: this.#start.ours + ours, theirs: this.#start.theirs + theirs };
   }
 
   terms({ local, remote }: Reach): Terms {

@@ -3,8 +3,8 @@
  * store, and its owner, clock and chain are in the test's hands.
  */
 
-import type { ClientIdentity } from '../../../proto/answer.ts';
-import { toHex, utf8 } from '../../../proto/bytes.ts';
+import type { Answer, ClientIdentity } from '../../../proto/answer.ts';
+import { toHex } from '../../../proto/bytes.ts';
 import {
   type Call,
   calls,
@@ -13,6 +13,7 @@ import {
   type ReplyOf,
   type RequestOf,
 } from '../../../proto/hsmd/calls.ts';
+import { toWirestring } from '../../../proto/hsmd/codec.ts';
 import { decodeMessage, encodeMessage } from '../../../proto/hsmd/message.ts';
 import { Secret } from '../../../proto/secret.ts';
 import type { SignedRequest } from '../../../proto/signed_request.ts';
@@ -22,6 +23,7 @@ import type { Secp } from '../../../signer/crypto/secp.ts';
 import { tiny } from '../../../signer/crypto/tiny.ts';
 import { Signer } from '../../../signer/dispatch.ts';
 import { NodeKeys } from '../../../signer/keys/node_keys.ts';
+import { native } from '../../../signer/node/native.ts';
 import type { Purpose } from '../../../signer/policy/purpose.ts';
 import type { Tag } from '../../../signer/policy/rules.ts';
 import { profiles, type Settings } from '../../../signer/policy/settings.ts';
@@ -30,7 +32,8 @@ import { type Memory, openMemoryStore } from '../../../signer/store/memory.ts';
 import type { Store } from '../../../signer/store/store.ts';
 
 /** Nothing here is secret, so nothing needs blinding. */
-export const secp: Secp = tiny((length) => new Uint8Array(length).fill(1));
+const ones = (length: number) => new Uint8Array(length).fill(1);
+export const secp: Secp = native(ones) ?? tiny(ones);
 
 /** The keys of a node whose plain hsm_secret is 32 times this byte. */
 export function nodeKeys(seed: number): NodeKeys {
@@ -60,6 +63,8 @@ export interface WorldOptions {
   readonly settings?: Partial<Settings>;
   readonly profile?: keyof typeof profiles;
   readonly memory?: Memory;
+  /** Opens the state in another way than from `memory`. */
+  readonly openStore?: (keys: NodeKeys) => Promise<Store>;
 }
 
 export class World {
@@ -74,14 +79,17 @@ export class World {
   height: number | undefined;
   /** The owner: what they were asked, and what they say. */
   readonly asked: Purpose[] = [];
-  answer: (purpose: Purpose) => boolean | Promise<boolean> = ({ kind }) => kind === 'push';
+  answer: (purpose: Purpose) => boolean | Promise<boolean> = () => false;
+  readonly #openStore: (keys: NodeKeys) => Promise<Store>;
   #signer: Signer | undefined;
   #store: Store | undefined;
   #dbids = 0n;
 
-  constructor({ settings = {}, profile = 'test', memory = {} }: WorldOptions = {}) {
+  constructor({ settings = {}, profile = 'test', memory = {}, openStore }: WorldOptions = {}) {
     this.settings = { ...profiles[profile], ...settings };
     this.memory = memory;
+    this.#openStore =
+      openStore ?? (() => Promise.resolve(openMemoryStore(memory, memory.state === undefined ? 'create' : 'fail')));
   }
 
   static async open(options: WorldOptions = {}): Promise<World> {
@@ -111,9 +119,9 @@ export class World {
           return this.answer(purpose);
         },
       },
-      openStore: () => {
-        this.#store = openMemoryStore(this.memory, this.memory.state === undefined ? 'create' : 'fail');
-        return Promise.resolve(this.#store);
+      openStore: async (keys) => {
+        this.#store = await this.#openStore(keys);
+        return this.#store;
       },
       clock: { now: () => this.now, monotonic: () => this.now, after: () => () => undefined },
       log: () => undefined,
@@ -139,8 +147,7 @@ export class World {
   }
 
   async askBytes(client: ClientIdentity, bytes: Uint8Array): Promise<Uint8Array> {
-    if (this.#signer === undefined) throw new Error('the signer is not started');
-    const answer = await this.#signer.handle(client, bytes.slice());
+    const answer = await this.handle(client, bytes);
     switch (answer.kind) {
       case 'reply':
         return answer.bytes;
@@ -154,6 +161,17 @@ export class World {
     }
   }
 
+  /** The host shows what a client signed. */
+  async show(request: SignedRequest): Promise<void> {
+    await this.#signer?.show(request);
+  }
+
+  /** The answer as it is. */
+  handle(client: ClientIdentity, bytes: Uint8Array): Promise<Answer> {
+    if (this.#signer === undefined) throw new Error('the signer is not started');
+    return this.#signer.handle(client, bytes.slice());
+  }
+
   /** The owner says yes to paying this hash (hex), up to an amount in msat where one is given. */
   allowPayment(hash: Uint8Array, most?: bigint): void {
     const before = this.answer;
@@ -163,21 +181,16 @@ export class World {
       before(purpose);
   }
 
-  /** The host shows a client's request. */
-  async show(request: SignedRequest): Promise<void> {
-    await this.#signer?.show(request);
+  /** Preapproves an invoice; whether it was approved. */
+  async preapproveInvoice(invoice: string): Promise<boolean> {
+    const request = { invstring: toWirestring(invoice), checkOnly: false };
+    return (await this.ask(lightningd, 'preapproveInvoiceCheck', request)).approved;
   }
 
   /** Preapproves a keysend; whether it was approved. */
   async preapproveKeysend(destination: Uint8Array, paymentHash: Uint8Array, amountMsat: bigint): Promise<boolean> {
     const request = { destination, paymentHash, amountMsat, checkOnly: false };
     return (await this.ask(lightningd, 'preapproveKeysendCheck', request)).approved;
-  }
-
-  /** Preapproves an invoice; whether it was approved. */
-  async preapproveInvoice(text: string): Promise<boolean> {
-    const request = { invstring: utf8(text), checkOnly: false };
-    return (await this.ask(lightningd, 'preapproveInvoiceCheck', request)).approved;
   }
 }
 
@@ -190,7 +203,7 @@ function regtest(): Uint8Array {
 /** The genesis block's hash, internal order. */
 export const chain = regtest();
 
-/** What lightningd says first. */
+/** What lightningd says at its start. */
 export const initRequest: RequestOf<'init'> = {
   bip32PubVersion: 0x043587cf,
   bip32PrivVersion: 0x04358394,
