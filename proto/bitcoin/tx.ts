@@ -4,6 +4,7 @@
  */
 
 import { sha256 } from '@noble/hashes/sha2.js';
+import { equalBytes } from '../bytes.ts';
 import { inField, WireError } from '../hsmd/codec.ts';
 import { LeReader, LeWriter } from './stream.ts';
 
@@ -131,6 +132,35 @@ export function writeOutput(w: LeWriter, { amount, script }: TxOutput): void {
 export function writeWitness(w: LeWriter, witness: readonly Uint8Array[]): void {
   w.size(witness.length);
   for (const item of witness) w.sized(item);
+}
+
+function sameInput(a: TxInput, b: TxInput | undefined): boolean {
+  return (
+    b !== undefined &&
+    a.vout === b.vout &&
+    a.sequence === b.sequence &&
+    equalBytes(a.txid, b.txid) &&
+    equalBytes(a.scriptSig, b.scriptSig) &&
+    a.witness.length === b.witness.length &&
+    a.witness.every((item, index) => equalBytes(item, b.witness[index] ?? noItem))
+  );
+}
+
+const noItem = new Uint8Array();
+
+/** Whether two transactions have the same bytes, witnesses included. */
+export function sameTransaction(a: Transaction, b: Transaction): boolean {
+  return (
+    a.version === b.version &&
+    a.locktime === b.locktime &&
+    a.inputs.length === b.inputs.length &&
+    a.outputs.length === b.outputs.length &&
+    a.inputs.every((input, index) => sameInput(input, b.inputs[index])) &&
+    a.outputs.every(({ amount, script }, index) => {
+      const other = b.outputs[index];
+      return other !== undefined && amount === other.amount && equalBytes(script, other.script);
+    })
+  );
 }
 
 /** The transaction's id: double SHA-256 of it without its witness, internal order. */

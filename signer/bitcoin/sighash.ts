@@ -7,7 +7,7 @@ import { LeWriter } from '../../proto/bitcoin/stream.ts';
 import { maxMoney, type Transaction, type TxInput, type TxOutput, writeOutput } from '../../proto/bitcoin/tx.ts';
 import { BadRequest } from '../context.ts';
 import { sha256, sha256d, taggedHash } from '../crypto/hash.ts';
-
+import { once } from '../once.ts';
 import { isP2tr } from './script.ts';
 
 export const sighash = { default: 0x00, all: 0x01, none: 0x02, single: 0x03, anyoneCanPay: 0x80 } as const;
@@ -31,16 +31,6 @@ function scopeOf(tx: Transaction, index: number, type: number): Scope {
   return { input, anyoneCanPay: type >= sighash.anyoneCanPay, outputs };
 }
 
-/** Computes once for each transaction what all its inputs share. */
-function shared(compute: (tx: Transaction) => Uint8Array): (tx: Transaction) => Uint8Array {
-  const known = new WeakMap<Transaction, Uint8Array>();
-  return (tx) => {
-    const hash = known.get(tx) ?? compute(tx);
-    known.set(tx, hash);
-    return hash;
-  };
-}
-
 /** Single SHA-256 of items in a row, as BIP 341 has them; BIP 143 hashes these once more. */
 function hashEach<T>(items: readonly T[], write: (w: LeWriter, item: T) => void): Uint8Array {
   const w = new LeWriter();
@@ -53,9 +43,10 @@ function writeOutpoint(w: LeWriter, { txid, vout }: TxInput): void {
   w.u32(vout);
 }
 
-const hashPrevouts = shared((tx) => hashEach(tx.inputs, writeOutpoint));
-const hashSequences = shared((tx) => hashEach(tx.inputs, (w, { sequence }) => w.u32(sequence)));
-const hashOutputs = shared((tx) => hashEach(tx.outputs, writeOutput));
+// All inputs of a transaction share these.
+const hashPrevouts = once((tx: Transaction) => hashEach(tx.inputs, writeOutpoint));
+const hashSequences = once((tx: Transaction) => hashEach(tx.inputs, (w, { sequence }) => w.u32(sequence)));
+const hashOutputs = once((tx: Transaction) => hashEach(tx.outputs, writeOutput));
 
 const zeros = new Uint8Array(32);
 

@@ -6,8 +6,7 @@
 import type { PsbtOutput } from '../../proto/bitcoin/psbt.ts';
 import { outputFields } from '../../proto/bitcoin/psbt_fields.ts';
 import { fieldValue } from '../../proto/bitcoin/psbt_input.ts';
-import { serializeTransaction, type Transaction, type TxOutput, totalOutput } from '../../proto/bitcoin/tx.ts';
-import { equalBytes } from '../../proto/bytes.ts';
+import { sameTransaction, type Transaction, type TxOutput, totalOutput } from '../../proto/bitcoin/tx.ts';
 import type { TxWithPsbt } from '../../proto/hsmd/fields.ts';
 import type { Funding, Side } from './channel.ts';
 import { fundingSpent } from './commitment.ts';
@@ -97,7 +96,7 @@ export function recogniseClose(
   if (form === undefined)
     return mismatch('policy-mutual-format', { sequence: tx.inputs[0]?.sequence ?? 0, locktime: tx.locktime });
   const built = buildClose(funding, form, tx.locktime, tx.outputs);
-  if (!equalBytes(serializeTransaction(built), serializeTransaction(tx)))
+  if (!sameTransaction(built, tx))
     return mismatch('policy-mutual-format', { version: tx.version, inputs: tx.inputs.length, differs: 'transaction' });
   const expected = unsignedPsbt(
     built,

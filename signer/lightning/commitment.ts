@@ -6,6 +6,7 @@
 import type { Psbt } from '../../proto/bitcoin/psbt.ts';
 import type { Transaction } from '../../proto/bitcoin/tx.ts';
 import { fundingScript, p2wsh } from '../bitcoin/script.ts';
+import { once } from '../once.ts';
 import { type Channel, type Funding, otherSide } from './channel.ts';
 import { obscuringFactor } from './keys.ts';
 import { type CommitmentContent, type CommitmentId, type CommitmentOutput, commitmentOutputs } from './outputs.ts';
@@ -42,10 +43,10 @@ export function buildCommitment(id: CommitmentId, content: CommitmentContent): B
 }
 
 /** The output that commitments and closes spend. */
-export function fundingSpent({ value, localPubkey, remotePubkey }: Funding): Spent {
+export const fundingSpent = once(({ value, localPubkey, remotePubkey }: Funding): Spent => {
   const witnessScript = fundingScript(localPubkey, remotePubkey);
   return { amount: value, script: p2wsh(witnessScript), witnessScript };
-}
+});
 
 /**
  * The PSBT that lightningd sends with a commitment: the owner's funding key first, and the peer's signature (r ‖ s) where

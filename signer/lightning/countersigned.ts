@@ -3,10 +3,10 @@
  * signatures the commitment is worth nothing to us.
  */
 
-import { fundingScript } from '../bitcoin/script.ts';
 import { segwitSighash, sighash } from '../bitcoin/sighash.ts';
 import type { TxSignature } from '../bitcoin/sign_input.ts';
 import type { Secp } from '../crypto/secp.ts';
+import { fundingSpent } from './commitment.ts';
 import { type HtlcTransaction, htlcTransactions } from './htlc_tx.ts';
 import { type Mismatch, mismatch } from './mismatch.ts';
 import type { Commitment } from './recognise.ts';
@@ -26,7 +26,7 @@ export function htlcDigest({ tx, witnessScript, amount }: HtlcTransaction, ancho
 
 /** What both sides' signatures of a commitment sign, 32 bytes. */
 export function commitmentDigest({ tx, funding }: Commitment): Uint8Array {
-  return segwitSighash(tx, 0, fundingScript(funding.localPubkey, funding.remotePubkey), funding.value, sighash.all);
+  return segwitSighash(tx, 0, fundingSpent(funding).witnessScript, funding.value, sighash.all);
 }
 
 /** Checks the signatures of validate_commitment_tx; undefined where all are there and valid. `commitment` is ours. */

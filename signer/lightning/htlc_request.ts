@@ -5,7 +5,7 @@
  */
 
 import { spentOutput } from '../../proto/bitcoin/psbt_input.ts';
-import { serializeTransaction, type Transaction } from '../../proto/bitcoin/tx.ts';
+import { sameTransaction, type Transaction } from '../../proto/bitcoin/tx.ts';
 import { equalBytes } from '../../proto/bytes.ts';
 import type { TxWithPsbt } from '../../proto/hsmd/fields.ts';
 import { p2wsh } from '../bitcoin/script.ts';
@@ -54,7 +54,7 @@ function compare(id: CommitmentBasis, built: Transaction, given: TxWithPsbt): Mi
   const { tx } = given;
   const [input] = tx.inputs;
   const [expected] = built.inputs;
-  if (equalBytes(serializeTransaction(built), serializeTransaction(tx))) return undefined;
+  if (sameTransaction(built, tx)) return undefined;
   if (tx.version !== built.version)
     return mismatch('policy-htlc-version', { expected: built.version, found: tx.version });
   if (tx.locktime !== built.locktime)

@@ -7,6 +7,7 @@ import { toHex } from '../../proto/bytes.ts';
 import type { Basepoints } from '../../proto/hsmd/fields.ts';
 import { hash160, sha256Of } from '../crypto/hash.ts';
 import type { Secp } from '../crypto/secp.ts';
+import { once } from '../once.ts';
 import { type Channel, otherSide, type Side } from './channel.ts';
 
 /** The keys of one commitment, named from its owner's side. All 33 bytes compressed. */
@@ -87,7 +88,11 @@ export function commitmentKeys(secp: Secp, channel: Channel, owner: Side, point:
 
 /** The 48 bits that commitment numbers are XORed with: the end of SHA256(opener's payment basepoint ‖ accepter's). */
 export function obscuringFactor(channel: Channel): bigint {
+  return factorOf(channel).factor;
+}
+
+const factorOf = once((channel: Channel) => {
   const opener = channel[channel.opener].basepoints.payment;
   const accepter = channel[otherSide(channel.opener)].basepoints.payment;
-  return BigInt(`0x${toHex(sha256Of(opener, accepter).subarray(26))}`);
-}
+  return { factor: BigInt(`0x${toHex(sha256Of(opener, accepter).subarray(26))}`) };
+});

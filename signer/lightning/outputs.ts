@@ -4,6 +4,7 @@ import { ripemd160 } from '@noble/hashes/legacy.js';
 import type { TxOutput } from '../../proto/bitcoin/tx.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import { p2wpkh, p2wsh } from '../bitcoin/script.ts';
+import { once } from '../once.ts';
 import { type Channel, type Funding, otherSide, type Side } from './channel.ts';
 import { anchorValue } from './fees.ts';
 import type { CommitmentKeys } from './keys.ts';
@@ -51,9 +52,30 @@ export interface CommitmentOutput extends TxOutput {
   readonly witnessScript: Uint8Array | undefined;
 }
 
-function paidByScript(role: OutputRole, amount: bigint, template: ScriptTemplate): CommitmentOutput {
+/** A script in its three forms. */
+type Scripts = Pick<CommitmentOutput, 'script'> & {
+  readonly template: ScriptTemplate;
+  readonly witnessScript: Uint8Array;
+};
+
+function scriptsOf(template: ScriptTemplate): Scripts {
   const witnessScript = assemble(template);
-  return { role, amount, script: p2wsh(witnessScript), template, witnessScript };
+  return { script: p2wsh(witnessScript), template, witnessScript };
+}
+
+/** What a channel's every commitment has. */
+const unleasedToRemote = once((key: Uint8Array) => scriptsOf(toRemoteScript(key, noLease)));
+const anchorScripts = once((fundingPubkey: Uint8Array) => scriptsOf(anchorScript(fundingPubkey)));
+
+/** A commitment's to_local, which several questions about it need; with another delay it is made anew. */
+const lastToLocal = new WeakMap<CommitmentKeys, Scripts & { readonly delay: number }>();
+
+function toLocalScripts(keys: CommitmentKeys, delay: number): Scripts {
+  const last = lastToLocal.get(keys);
+  if (last?.delay === delay) return last;
+  const scripts = scriptsOf(toLocalScript(keys, delay));
+  lastToLocal.set(keys, { ...scripts, delay });
+  return scripts;
 }
 
 /** The output of one HTLC. */
@@ -63,7 +85,7 @@ export function htlcOutput({ channel, owner, keys }: CommitmentBasis, htlc: Htlc
     htlc.side === owner
       ? offeredHtlcScript(keys, channel.anchors, hash)
       : receivedHtlcScript(keys, channel.anchors, hash, htlc.cltvExpiry);
-  return paidByScript({ kind: 'htlc', htlc }, htlc.amount / 1000n, template);
+  return { role: { kind: 'htlc', htlc }, amount: htlc.amount / 1000n, ...scriptsOf(template) };
 }
 
 /** What the owner has, after the delay that the other side demands, or the rest of its lease where that is longer. */
@@ -74,7 +96,8 @@ export function toOwnerOutput(
 ): CommitmentOutput {
   const demanded = channel[otherSide(owner)].toSelfDelay;
   const delay = owner === channel.opener ? demanded : Math.max(demanded, leaseCsv);
-  return paidByScript({ kind: 'toOwner', of: owner }, amount, toLocalScript(keys, delay));
+  const { script, template, witnessScript } = toLocalScripts(keys, delay);
+  return { role: { kind: 'toOwner', of: owner }, amount, script, template, witnessScript };
 }
 
 /** What the other side has. */
@@ -87,13 +110,15 @@ export function toOtherOutput(
   const role: OutputRole = { kind: 'toOther', of: other };
   if (!channel.anchors)
     return { role, amount, script: p2wpkh(keys.otherPayment), template: undefined, witnessScript: undefined };
-  return paidByScript(role, amount, toRemoteScript(keys, other === channel.opener ? noLease : leaseCsv));
+  const csv = other === channel.opener ? noLease : leaseCsv;
+  const key = keys.otherPayment;
+  return { role, amount, ...(csv === noLease ? unleasedToRemote(key) : scriptsOf(toRemoteScript(key, csv))) };
 }
 
 /** The output with which one side can raise the commitment's fee. */
 export function anchorOutput({ funding }: CommitmentId, of: Side): CommitmentOutput {
   const pubkey = of === 'local' ? funding.localPubkey : funding.remotePubkey;
-  return paidByScript({ kind: 'anchor', of }, anchorValue, anchorScript(pubkey));
+  return { role: { kind: 'anchor', of }, amount: anchorValue, ...anchorScripts(pubkey) };
 }
 
 /** Equal HTLCs that we offered have equal outputs: their expiry decides, since it orders their signatures. */

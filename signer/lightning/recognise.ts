@@ -5,7 +5,7 @@
  */
 
 import { inputFields } from '../../proto/bitcoin/psbt_fields.ts';
-import { serializeTransaction, totalOutput, txid } from '../../proto/bitcoin/tx.ts';
+import { sameTransaction, totalOutput, txid } from '../../proto/bitcoin/tx.ts';
 import { equalBytes } from '../../proto/bytes.ts';
 import type { Htlc, TxWithPsbt } from '../../proto/hsmd/fields.ts';
 import { p2wsh } from '../bitcoin/script.ts';
@@ -113,8 +113,7 @@ export function recogniseCommitment(id: CommitmentId, given: GivenCommitment): C
     return mismatch('policy-commitment-htlc-count-limit', { expected: maxHtlcs, found: given.htlcs.length });
   const content = contentOf(id, given);
   const built = buildCommitment(id, content);
-  if (!equalBytes(serializeTransaction(built.tx), serializeTransaction(given.tx.tx)))
-    return explainCommitment(id, content, built, given.tx);
+  if (!sameTransaction(built.tx, given.tx.tx)) return explainCommitment(id, content, built, given.tx);
   const commitment = withFees(id, content, built, given.feerate);
   if (commitment.fee < 0n)
     return mismatch('policy-commitment-fee-range', { funding: id.funding.value, tooMuch: -commitment.fee });

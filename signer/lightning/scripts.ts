@@ -45,13 +45,8 @@ export function toLocalScript(keys: CommitmentKeys, delay: number): ScriptTempla
 }
 
 /** §to_remote Output with option_anchors; `csv` is 1 block but in a leased channel. Without anchors it is P2WPKH. */
-export function toRemoteScript(keys: CommitmentKeys, csv: number): ScriptTemplate {
-  return [
-    pushBytes('otherPayment', keys.otherPayment),
-    op.checksigverify,
-    pushNumber('csv', csv),
-    op.checksequenceverify,
-  ];
+export function toRemoteScript(otherPayment: Uint8Array, csv: number): ScriptTemplate {
+  return [pushBytes('otherPayment', otherPayment), op.checksigverify, pushNumber('csv', csv), op.checksequenceverify];
 }
 
 /** §to_local_anchor and to_remote_anchor Output. */

@@ -6,19 +6,20 @@
 import type { Psbt, PsbtPair } from '../../proto/bitcoin/psbt.ts';
 import { inputFields, outputFields } from '../../proto/bitcoin/psbt_fields.ts';
 import { fieldValue } from '../../proto/bitcoin/psbt_input.ts';
-import { serializeTransaction, type Transaction, type TxOutput } from '../../proto/bitcoin/tx.ts';
+import { sameTransaction, type Transaction, type TxOutput } from '../../proto/bitcoin/tx.ts';
 import { concat, equalBytes } from '../../proto/bytes.ts';
 import { derSignature } from '../bitcoin/script.ts';
 import { sighash } from '../bitcoin/sighash.ts';
 import { hash160 } from '../crypto/hash.ts';
+import { once } from '../once.ts';
 
 const noKey = new Uint8Array();
 
 /** A key origin as lightningd writes it: the key's own fingerprint, and a path of one zero. */
-export function ownOrigin(pubkey: Uint8Array): PsbtPair {
+export const ownOrigin = once((pubkey: Uint8Array): PsbtPair => {
   const value = concat(hash160(pubkey).subarray(0, 4), new Uint8Array(4));
   return { type: inputFields.bip32Derivation.type, key: pubkey, value };
-}
+});
 
 /** A SIGHASH_ALL signature, 64 bytes r ‖ s, and the sighash type. */
 export function signedBy(pubkey: Uint8Array, signature: Uint8Array): readonly PsbtPair[] {
@@ -92,8 +93,7 @@ function utxosDiffer(a: TxOutput | undefined, b: TxOutput | undefined): boolean 
 
 /** The first difference between two PSBTs; undefined where they are the same, pair by pair. */
 export function psbtDifference(expected: Psbt, given: Psbt): PsbtDifference | undefined {
-  if (!equalBytes(serializeTransaction(expected.tx), serializeTransaction(given.tx)))
-    return { map: 'transaction', index: 0, type: -1 };
+  if (!sameTransaction(expected.tx, given.tx)) return { map: 'transaction', index: 0, type: -1 };
   const type = pairsDiffer(expected.globals, given.globals);
   if (type !== undefined) return { map: 'globals', index: 0, type };
   for (const [index, input] of expected.inputs.entries()) {

@@ -3,11 +3,12 @@
  * the newest commitment and no other. Either way nothing may be revoked afterwards. Amounts are satoshi.
  */
 
+import type { PsbtOutput } from '../../proto/bitcoin/psbt.ts';
 import { type TxOutput, txid } from '../../proto/bitcoin/tx.ts';
 import { equalBytes, toHex } from '../../proto/bytes.ts';
 import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import type { Funding, Side } from '../lightning/channel.ts';
-import { type MutualClose, recogniseClose } from '../lightning/closing.ts';
+import { type MutualClose, recogniseClose, walletIndexOf } from '../lightning/closing.ts';
 import { obscuringFactor } from '../lightning/keys.ts';
 import type { ChannelState, FundingState, Setup } from '../state/channel_state.ts';
 import { ourBalance } from '../state/settlement.ts';
@@ -50,10 +51,16 @@ function likeliest(outputs: readonly TxOutput[], { setup }: Open, due: bigint): 
 async function ourOutput(scope: Scope, { tx }: CloseRequest, channel: Open, due: bigint): Promise<number | undefined> {
   const { outputs } = tx.tx;
   const agreed = channel.setup.localShutdownScript;
-  const safe = outputs.findIndex(
-    ({ script }, index) => equalBytes(script, agreed) || isSafe(scope, script, tx.psbt.outputs[index]),
-  );
-  if (safe >= 0) return safe;
+  // In the order of what it costs to tell: whether the peer's output is ours takes a search through the wallet's keys.
+  const ways: readonly ((script: Uint8Array, pairs: PsbtOutput) => boolean)[] = [
+    (script) => equalBytes(script, agreed),
+    (script, pairs) => walletIndexOf(pairs) !== undefined && isSafe(scope, script, pairs),
+    (script, pairs) => isSafe(scope, script, pairs),
+  ];
+  for (const isOurs of ways) {
+    const found = outputs.findIndex(({ script }, index) => isOurs(script, tx.psbt.outputs[index] ?? []));
+    if (found >= 0) return found;
+  }
   if (due <= scope.settings.maxDustSat + mostFee(scope.settings, signedWeight(tx.tx, []))) return undefined;
   const other = likeliest(outputs, channel, due);
   if (other === undefined) return undefined;

@@ -67,10 +67,24 @@ function fundingIn(scope: Scope, state: ChannelState, { tx, remoteFundingKey }: 
   return { ...funding, remotePubkey: remoteFundingKey };
 }
 
-function withKeys({ context: { keys, client } }: Scope, { value, remotePubkey }: FundingState, { tx }: Given): Funding {
+const fundings = new WeakMap<FundingState, Funding>();
+
+/** The same object for the same funding, so that what follows from it is computed once. */
+function withKeys({ context: { keys, client } }: Scope, funding: FundingState, { tx }: Given): Funding {
+  const known = fundings.get(funding);
+  if (known !== undefined) return known;
+  const { value, remotePubkey } = funding;
   const [input] = tx.tx.inputs;
   const localPubkey = keys.channel(client.nodeId, client.dbid).funding.point;
-  return { txid: input?.txid ?? new Uint8Array(32), vout: input?.vout ?? 0, value, localPubkey, remotePubkey };
+  const made = {
+    txid: input?.txid.slice() ?? new Uint8Array(32),
+    vout: input?.vout ?? 0,
+    value,
+    localPubkey,
+    remotePubkey,
+  };
+  fundings.set(funding, made);
+  return made;
 }
 
 function contentOf({ channel, owner, toOwner, toOther, htlcs, feerate, trimmed, txid }: Commitment): ContentState {
@@ -112,7 +126,9 @@ function withCommitment(state: ChannelState, funding: FundingState, given: Given
   const accepted = [...side.accepted.filter((each) => each !== known), { number: given.number, point, contents }];
   accepted.sort((a, b) => (a.number < b.number ? -1 : 1));
   const fundings = state.fundings.map((each) =>
-    each.outpoint === funding.outpoint ? { ...funding, remotePubkey: funding.remotePubkey.slice() } : each,
+    each.outpoint !== funding.outpoint || equalBytes(each.remotePubkey, funding.remotePubkey)
+      ? each
+      : { ...funding, remotePubkey: funding.remotePubkey.slice() },
   );
   return { ...state, fundings, sides: { ...state.sides, [given.owner]: { ...side, accepted } } };
 }

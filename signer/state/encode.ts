@@ -23,8 +23,10 @@ function textOfObject(value: object): string {
   if (value instanceof Map)
     return `{"$map":[${[...value].map(([key, inner]) => `[${JSON.stringify(key)},${textOf(inner)}]`).join()}]}`;
   if (Array.isArray(value)) return `[${value.map(textOf).join()}]`;
-  const fields = Object.entries(value).filter(([, inner]) => inner !== undefined);
-  return `{${fields.map(([name, inner]) => `${JSON.stringify(name)}:${textOf(inner)}`).join()}}`;
+  let fields = '';
+  for (const [name, inner] of Object.entries(value))
+    if (inner !== undefined) fields += `${fields === '' ? '' : ','}${JSON.stringify(name)}:${textOf(inner)}`;
+  return `{${fields}}`;
 }
 
 function fromJson(value: unknown): unknown {

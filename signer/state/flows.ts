@@ -6,6 +6,7 @@
 import { toHex } from '../../proto/bytes.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import type { Side } from '../lightning/channel.ts';
+import { once } from '../once.ts';
 import type { AcceptedCommitment, ChannelState, SideState } from './channel_state.ts';
 
 /** One hash in one channel, or summed over several. Amounts msat, expiries block heights. */
@@ -75,7 +76,7 @@ function larger(a: bigint, b: bigint): bigint {
 }
 
 /** Every hash of a channel: going out counts where either side has it, coming in only where both have. */
-export function flowsOf({ sides }: ChannelState): ReadonlyMap<string, Flow> {
+export const flowsOf = once(({ sides }: ChannelState): ReadonlyMap<string, Flow> => {
   const bySide = { local: onSide(sides.local), remote: onSide(sides.remote) } satisfies { [S in Side]: unknown };
   const hashes = new Set([...bySide.local.keys(), ...bySide.remote.keys()]);
   return new Map(
@@ -91,7 +92,7 @@ export function flowsOf({ sides }: ChannelState): ReadonlyMap<string, Flow> {
       return [hash, flow];
     }),
   );
-}
+});
 
 export function addFlows(a: Flow, b: Flow): Flow {
   return {

@@ -16,7 +16,7 @@ import { silent } from '../../proto/log.ts';
 import { Signer } from '../../signer/dispatch.ts';
 import { openHsmSecret } from '../../signer/keys/hsm_secret.ts';
 import { backend } from '../../signer/node/backends.ts';
-import { openFileStore } from '../../signer/node/file_store.ts';
+import { nodeSha256, openFileStore } from '../../signer/node/file_store.ts';
 import { noPolicy, type Policy } from '../../signer/policy/policy.ts';
 import { approveAll } from '../../signer/policy/purpose.ts';
 import { profiles } from '../../signer/policy/settings.ts';
@@ -74,7 +74,7 @@ async function mix(kind: 'none' | 'policy', prepared: readonly Change[]): Promis
       kind === 'none'
         ? noPolicy
         : policyOver(async () => {
-            store = openMemoryStore(memory, fresh ? 'create' : 'fail');
+            store = openMemoryStore(memory, fresh ? 'create' : 'fail', nodeSha256);
             if (fresh) await store.commit(prepared);
             return store;
           });
