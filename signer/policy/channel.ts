@@ -67,11 +67,11 @@ async function checkDestination(scope: Scope, setup: RequestOf<'setupChannel'>):
   if (!isSafe) scope.broken('policy-mutual-destination-allowlisted', { walletIndex: index ?? 'none' });
 }
 
-/** What we give the peer at the opening. */
+/** What we give the peer at the opening. No list allows it: whose keys the host names as this peer's is not proven. */
 async function checkPush(scope: Scope, peer: string, { funding, ours }: Described, pushMsat: bigint): Promise<void> {
   if (ours !== undefined && ours < 0n)
     scope.broken('policy-onchain-no-channel-push', { value: funding.value, pushed: funding.value - ours });
-  if (funding.pushed === 0n || scope.settings.allowedNodes.has(peer)) return;
+  if (funding.pushed === 0n) return;
   if (!(await scope.approved({ kind: 'push', peer, amountMsat: pushMsat })))
     scope.broken('policy-onchain-no-channel-push', { pushed: funding.pushed });
 }

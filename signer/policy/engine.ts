@@ -1,8 +1,9 @@
 /**
  * The policy at work: for each request the state is read, its check decides, the reply is computed, what changed is made
- * durable, and only then the reply leaves. A check that waited (for an approval) while the state moved on is run again.
+ * durable, and only then the reply leaves. All checks and all changes go through here, so this is where they are one step.
  */
 
+import { toHex } from '../../proto/bytes.ts';
 import type { Clock } from '../../proto/clock.ts';
 import type { Call, ReplyOf, Request, RequestOf } from '../../proto/hsmd/calls.ts';
 import { hsmdName } from '../../proto/hsmd/calls.ts';
@@ -49,36 +50,53 @@ export class PolicyEngine {
     return this.#state.channels;
   }
 
-  /** Decides on a request; `sign` computes lightning_hsmd's reply. @throws Refusal */
+  /**
+   * Decides on a request; `sign` computes lightning_hsmd's reply. A verdict counts only for the state it was reached on:
+   * where that moved on during a wait, yes and no are both judged again, and nothing waits between the last look at it and
+   * the change. So lanes need not wait for each other, and no two of them spend the same money. @throws Refusal
+   */
   async decide(context: Context, request: Request, sign: () => Uint8Array): Promise<Uint8Array> {
-    const verdict = await this.#judge(context, request);
-    if (verdict.refusal !== undefined) {
-      await this.#parts.store.commit(verdict.changes === undefined ? [] : this.#state.apply(verdict.changes));
-      throw verdict.refusal;
+    const waited: Waited = { consents: new Map(), confirmations: new Map() };
+    for (;;) {
+      const { version } = this.#state;
+      const outcome = await this.#judge(this.#scope(context, request.call, waited), request);
+      if (this.#state.version !== version) continue;
+      if ('refused' in outcome) throw outcome.refused;
+      return this.#carryOut(request, outcome, sign);
     }
-    const reply =
-      verdict.reply === undefined ? sign() : encodeReply(request.call, verdict.reply as ReplyOf<typeof request.call>);
-    const changes = verdict.changes === undefined ? [] : this.#state.apply(verdict.changes);
-    // Without changes of its own a reply still waits for those it was decided upon.
-    await this.#parts.store.commit(changes);
-    return reply;
   }
 
-  async #judge(context: Context, request: Request): Promise<Verdict<Call>> {
-    const answers = new Map<string, Consent>();
+  async #judge(scope: Scope, request: Request): Promise<Verdict<Call> | { readonly refused: unknown }> {
     // A request's fields go to the check of the same call; TypeScript cannot follow the pairing through the union.
     const check = checks[request.call] as Check<Call> | undefined;
     if (check === undefined) return {};
-    for (;;) {
-      const { version } = this.#state;
-      const scope = this.#scope(context, request.call, answers);
+    try {
       checkNotFrozen(scope, request.call);
-      const verdict = await check(scope, request.fields as RequestOf<Call>);
-      if (this.#state.version === version) return verdict;
+      return await check(scope, request.fields as RequestOf<Call>);
+    } catch (refused: unknown) {
+      return { refused };
     }
   }
 
-  #scope(context: Context, call: Call, answers: Map<string, Consent>): Scope {
+  /** Takes the changes over before it waits for anything, then for them to be durable. */
+  async #carryOut(
+    { call }: Request,
+    { changes, refusal, reply }: Verdict<Call>,
+    sign: () => Uint8Array,
+  ): Promise<Uint8Array> {
+    const bytes =
+      refusal !== undefined
+        ? undefined
+        : reply === undefined
+          ? sign()
+          : encodeReply(call, reply as ReplyOf<typeof call>);
+    // Without changes of its own a reply still waits for those it was decided upon.
+    await this.#parts.store.commit(changes === undefined ? [] : this.#state.apply(changes));
+    if (bytes === undefined) throw refusal;
+    return bytes;
+  }
+
+  #scope(context: Context, call: Call, waited: Waited): Scope {
     const { approver, clock, log, network, height, chain } = this.#parts;
     const settings = effectiveSettings(this.#parts.settings, chain?.estimate, clock.now());
     const now = Math.floor(clock.now() / 1000);
@@ -90,19 +108,40 @@ export class PolicyEngine {
       now,
       network,
       height: height(),
-      chain,
+      chain: chain && remembering(chain, waited.confirmations),
       broken: takeBroken(settings, (tag, message) =>
         log('warn', 'a rule that only warns is broken', { tag, message, call: hsmdName(call), dbid }),
       ),
       note: ({ tag, message }: Refusal) => log('warn', 'not approved', { tag, message, call: hsmdName(call), dbid }),
-      async approved(purpose: Purpose) {
-        const key = JSON.stringify(purpose, (_name, value: unknown) =>
-          typeof value === 'bigint' ? value.toString() : value,
-        );
-        const answer = answers.get(key) ?? (await approver.approve(purpose, now));
-        answers.set(key, answer);
-        return answer;
-      },
+      approved: (purpose: Purpose) => once(waited.consents, purpose, () => approver.approve(purpose, now)),
     };
   }
+}
+
+/** What a request waited for: judged again, it waits for none of it a second time. */
+interface Waited {
+  readonly consents: Map<string, Promise<Consent>>;
+  readonly confirmations: Map<string, Promise<number>>;
+}
+
+function once<T>(answers: Map<string, Promise<T>>, question: object, ask: () => Promise<T>): Promise<T> {
+  const key = textOf(question);
+  const answer = answers.get(key) ?? ask();
+  answers.set(key, answer);
+  return answer;
+}
+
+function textOf(question: object): string {
+  return JSON.stringify(question, (_name, value: unknown) =>
+    typeof value === 'bigint' ? value.toString() : value instanceof Uint8Array ? toHex(value) : value,
+  );
+}
+
+function remembering(chain: ChainView, answers: Waited['confirmations']): ChainView {
+  return {
+    inForce: chain.inForce,
+    height: () => chain.height(),
+    estimate: chain.estimate,
+    confirmations: (output) => once(answers, output, () => chain.confirmations(output)),
+  };
 }

@@ -26,15 +26,19 @@ type Preapproval = Extract<
 const goodFor = 24 * 60 * 60;
 const no = { reply: { approved: false } } as const;
 
-/** Within the owner's limits for payments nobody asks about; the node with what that uses up, undefined where it is not. */
+/**
+ * Within the owner's limits for payments nobody asks about; the node with what that uses up, undefined where it is not.
+ * An invoice is signed by its payee; whom a keysend pays is only what the host says, for its hash could be anybody's.
+ */
 function automatic(
   { settings, now }: Scope,
   node: NodeState,
-  { amountMsat, payee }: PayPurpose,
+  { amountMsat, feeBudgetMsat, payee, how }: PayPurpose,
 ): NodeState | undefined {
-  if (payee !== undefined && settings.allowedNodes.has(payee)) return node;
+  if (how === 'invoice' && payee !== undefined && settings.allowedNodes.has(payee)) return node;
   if (amountMsat > settings.autoPayMsat) return undefined;
-  const payments = pour(node.buckets.payments, amountMsat, settings.paymentsMsatPerDay, now);
+  // The host may spend the budget to the last msat: it counts as paid.
+  const payments = pour(node.buckets.payments, amountMsat + feeBudgetMsat, settings.paymentsMsatPerDay, now);
   return payments && { ...node, buckets: { ...node.buckets, payments } };
 }
 

@@ -1,0 +1,130 @@
+/** Beyond the list: getting more out of approvals, limits and allowlists than they say. */
+
+import test from 'ava';
+import { toHex } from '../../../proto/bytes.ts';
+import { attack, refused } from './attack.ts';
+import { hashOf, TestChannel } from './channel.ts';
+import { lightningd, nodeKeys, World } from './world.ts';
+
+const hash = hashOf('payment');
+const msat = 100_000_000n;
+const friend = nodeKeys(77).node.point;
+
+test('policy-commitment-payment-approved: a keysend is not proven to reach the node on the allowlist that it names', async (t) => {
+  const world = await World.open({ settings: { allowedNodes: new Set([toHex(friend)]) } });
+  t.false(await world.preapproveKeysend(friend, hash, msat));
+});
+
+test('policy-commitment-payment-velocity: the fee budgets of automatic payments count against the day', async (t) => {
+  const settings = { autoPayMsat: 1000n, paymentsMsatPerDay: 1_000_000n, feeBudgetMsat: 10_000n };
+  const world = await World.open({ settings });
+  const channel = await TestChannel.open(world, { dust: { local: 1n, remote: 1n } });
+  let allowed = 0n;
+  for (let i = 0; i < 1000; i++)
+    if (await world.preapproveKeysend(channel.peer.node.point, hashOf(`${i}`), 1n)) allowed += 1n + 10_000n;
+  t.true(allowed <= 1_000_000n, `${allowed} msat`);
+});
+
+attack('an HTLC above what was approved and its fee budget', 'policy-commitment-payment-approved', {
+  options: { settings: { feeBudgetMsat: 10_000n, feeBudgetPercent: 1 } },
+  async prefix(world) {
+    const channel = await TestChannel.open(world);
+    world.answer = (purpose) => purpose.kind === 'pay' && purpose.how === 'keysend';
+    await world.preapproveKeysend(channel.peer.node.point, hash, msat);
+    return channel;
+  },
+  async hostile(channel) {
+    channel.add({ from: 'us', msat: msat + msat / 100n + 1n, hash });
+    await channel.signTheirs().finally(() => channel.updates.logs.local.pop());
+  },
+  async honest(channel) {
+    channel.add({ from: 'us', msat: msat + msat / 100n, hash });
+    await channel.commit();
+  },
+});
+
+attack('a payment in parts of which the last is one too many', 'policy-payment-once', {
+  async prefix(world) {
+    const channel = await TestChannel.open(world);
+    world.answer = (purpose) => purpose.kind === 'pay' && purpose.how === 'keysend';
+    await world.preapproveKeysend(channel.peer.node.point, hash, msat);
+    for (let i = 0; i < 4; i++) channel.add({ from: 'us', msat: msat / 4n, hash });
+    await channel.commit();
+    return channel;
+  },
+  async hostile(channel) {
+    channel.add({ from: 'us', msat: msat / 4n, hash });
+    await channel.signTheirs().finally(() => channel.updates.logs.local.pop());
+  },
+  async honest(channel, world) {
+    const next = hashOf('the next');
+    world.allowPayment(next);
+    channel.add({ from: 'us', msat: msat / 4n, hash: next });
+    await channel.commit();
+  },
+});
+
+attack('an approval that expired is used', 'policy-commitment-payment-approved', {
+  async prefix(world) {
+    const channel = await TestChannel.open(world);
+    world.answer = (purpose) => purpose.kind === 'pay' && purpose.how === 'keysend';
+    await world.preapproveKeysend(channel.peer.node.point, hash, msat);
+    return { channel, world };
+  },
+  async hostile({ channel, world }) {
+    world.now += 25 * 60 * 60 * 1000;
+    channel.add({ from: 'us', msat, hash });
+    await channel.signTheirs().finally(() => {
+      channel.updates.logs.local.pop();
+      world.now -= 25 * 60 * 60 * 1000;
+    });
+  },
+  async honest({ channel }) {
+    channel.add({ from: 'us', msat, hash });
+    await channel.commit();
+  },
+});
+
+attack('a payment nobody approved', 'policy-commitment-payment-approved', {
+  prefix: (world) => TestChannel.open(world),
+  async hostile(channel) {
+    channel.add({ from: 'us', msat, hash });
+    await channel.signTheirs().finally(() => channel.updates.logs.local.pop());
+  },
+  async honest(channel, world) {
+    world.allowPayment(hash);
+    channel.add({ from: 'us', msat, hash });
+    await channel.commit();
+  },
+});
+
+attack('an HTLC of ours goes into our own commitment without approval', 'policy-commitment-payment-approved', {
+  prefix: (world) => TestChannel.open(world),
+  async hostile(channel) {
+    const htlc = { side: 'local', amount: msat, paymentHash: hash, cltvExpiry: 500 } as const;
+    await channel.signOurs({ terms: (terms) => ({ ...terms, ours: terms.ours - msat, htlcs: [htlc] }) });
+  },
+  async honest(channel) {
+    channel.setFeerate(1100);
+    await channel.commit();
+  },
+});
+
+test('policy-commitment-payment-approved: asking what would be approved approves nothing', async (t) => {
+  const world = await World.open({ settings: { autoPayMsat: msat, paymentsMsatPerDay: msat + msat / 100n } });
+  const request = { destination: friend, paymentHash: hash, amountMsat: msat, checkOnly: true };
+  for (let i = 0; i < 3; i++)
+    t.true(
+      (await world.ask(lightningd, 'preapproveKeysendCheck', { ...request, paymentHash: hashOf(`${i}`) })).approved,
+    );
+  t.true(await world.preapproveKeysend(friend, hash, msat));
+  t.false(await world.preapproveKeysend(friend, hashOf('more'), msat));
+});
+
+test('policy-onchain-no-channel-push: a push is not proven to reach the node on the allowlist that the channel names', async (t) => {
+  const peer = nodeKeys(2).node.point;
+  const world = await World.open({ settings: { allowedNodes: new Set([toHex(peer)]) } });
+  await refused(t, 'policy-onchain-no-channel-push', TestChannel.open(world, { peer: 2, push: 400_000n }));
+  world.answer = (purpose) => purpose.kind === 'push' && purpose.amountMsat === msat;
+  await t.notThrowsAsync(TestChannel.open(world, { peer: 2, push: msat / 1000n }));
+});
