@@ -66,7 +66,7 @@ export const schema = {
   feeBudgetMsat:       amount('millisatoshi', 0n, allMsat, 'higher', 'the routing fee that every payment may cost'),
   feeBudgetPercent:    percent('the routing fee a payment may cost instead, where that is more, of its amount'),
   autoPayMsat:         amount('millisatoshi', 0n, allMsat, 'higher', 'a payment up to this much needs no approval'),
-  paymentsMsatPerDay:  amount('millisatoshi', 0n, allMsat, 'higher', 'what payments without approval add up to in a day'),
+  paymentsMsatPerDay:  amount('millisatoshi', 0n, allMsat, 'higher', 'what payments without approval add up to in a day, with their fee budgets'),
   onchainSatPerDay:    amount('satoshi', 0n, allSat, 'higher', 'what leaves on-chain in a day without approval'),
   onchainFeesSatPerDay: amount('satoshi', 0n, allSat, 'higher', 'what the fees of wallet transactions add up to in a day'),
   unlistedMsatPerDay:  amount('millisatoshi', 0n, allMsat, 'higher', 'what payments too small for an output add up to in a day'),
