@@ -45,6 +45,7 @@ export const host = command({
         'answer lightningd at once where that is safe, and keep here what the signer has not decided (docs/latency.md)',
     },
     'unsigned-penalties': { means: 'do not wait for the penalty transactions of watchtowers: they go out unsigned' },
+    'always-ask': { means: 'let every request wait for the signer’s own answer: to see what answers ahead save' },
     copies: {
       value: 'DIR',
       means: 'where copies of the signers’ states are kept (default: copies beside the certificates)',
@@ -75,6 +76,7 @@ export const host = command({
       ...(nodes && { nodes }),
       ...(journal !== undefined && { journal: resolve(journal) }),
       unsignedPenalties: given.has('unsigned-penalties'),
+      alwaysAsk: given.has('always-ask'),
     });
     // For whoever started this with port 0 and needs to know which one it became.
     console.log(JSON.stringify({ listening: running.port }));

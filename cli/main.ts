@@ -10,6 +10,7 @@ import { replay } from './replay.ts';
 import { rune } from './rune.ts';
 import { signer } from './signer.ts';
 import { status } from './status.ts';
+import { trace } from './trace.ts';
 
 // Options are read under each command's own names; the table only needs to know that there are some.
 const commands = [
@@ -22,6 +23,7 @@ const commands = [
   policy,
   rune,
   status,
+  trace,
   replay,
 ] as unknown as readonly Command[];
 

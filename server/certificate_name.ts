@@ -41,3 +41,17 @@ export function nodeFor({ commonName }: Pick<Caller, 'commonName'>): string {
     throw new StatusError('PERMISSION_DENIED', `this certificate is for no node: ${commonName ?? 'it has no name'}`);
   return node;
 }
+
+/**
+ * The node that a caller may look at: a signer its own, an operator each, or with an empty name all (undefined). Throws
+ * `StatusError` for anybody else.
+ */
+export function nodeSeenBy({ commonName }: Pick<Caller, 'commonName'>, wanted: string): string | undefined {
+  if (commonName === operatorName) return wanted === '' ? undefined : wanted;
+  const own = nodeOf(commonName);
+  if (own === undefined)
+    throw new StatusError('PERMISSION_DENIED', 'expected the certificate of a signer or an operator');
+  if (wanted !== '' && wanted !== own)
+    throw new StatusError('PERMISSION_DENIED', `this certificate is for the node ${own}, not for ${wanted}`);
+  return own;
+}

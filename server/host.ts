@@ -28,6 +28,8 @@ import { listenForShims } from './shim_socket.ts';
 import { showRequest } from './show_request.ts';
 import { signerLink } from './signer_link.ts';
 import type { StateCopy } from './state_copy.ts';
+import { type BeginTrace, Trace } from './trace.ts';
+import { traceRequests } from './trace_requests.ts';
 
 export interface HostOptions {
   /** Where shims connect. Which node one is for, it says itself. */
@@ -44,6 +46,8 @@ export interface HostOptions {
   readonly journal?: string;
   /** See `RelayOptions`. */
   readonly unsignedPenalties?: boolean;
+  /** See `RelayOptions`. */
+  readonly alwaysAsk?: boolean;
   /** Where news of the chain for signers comes from; undefined: they get none. */
   readonly chain?: ChainSource;
   /** The only nodes to serve; undefined: whichever come. */
@@ -67,6 +71,7 @@ export class Host {
   readonly #serving = new Set<Promise<void>>();
   readonly #stopping = new AbortController();
   readonly #files: NodeFiles | undefined;
+  readonly #trace: Trace;
   #journal: Journal | undefined;
   #port = 0;
 
@@ -75,6 +80,7 @@ export class Host {
     this.#options = options;
     const files = copies === undefined ? undefined : new NodeFiles({ folder: copies, clock, log });
     this.#files = files;
+    this.#trace = new Trace(clock);
     this.boot = entropy(16);
     setMaxListeners(0, this.#stopping.signal); // each shim's connection listens
     const relayOf = (name: string) => this.node(name).relay;
@@ -83,7 +89,11 @@ export class Host {
     const link = { relayOf, boot: this.boot, heartbeatMs, clock, log, files, chain };
     this.#grpc.addService(SignerLink, signerLink(link));
     const status = hostStatus(this.#nodes, this.boot, clock, files);
-    this.#grpc.addService(HostService, { ...status, ...showRequest(this.#nodes) });
+    this.#grpc.addService(HostService, {
+      ...status,
+      ...showRequest(this.#nodes),
+      ...traceRequests(this.#nodes, this.#trace),
+    });
     this.#grpc.addService(Node, greenlightNode({ relayOf, entropy, files, clock, log }));
     this.#grpc.addService(Hsm, greenlightHsm({ relayOf, entropy, files, clock, log }));
   }
@@ -125,7 +135,8 @@ export class Host {
       throw new StatusError('NOT_FOUND', `this host does not serve a node "${name}"`);
     const log = withFields(this.#options.log, { node: name });
     const journal = this.#journal?.of(name);
-    const relay = new Relay({ patienceFor, ...relayDefaults, ...this.#options, journal, log });
+    const begin: BeginTrace = (lane, bytes) => this.#trace.begin(name, lane, bytes);
+    const relay = new Relay({ patienceFor, ...relayDefaults, ...this.#options, journal, log, trace: begin });
     const node = new HostedNode({ name, relay, entropy: this.#options.entropy, log });
     this.#nodes.set(name, node);
     return node;

@@ -5,7 +5,7 @@ import type { Clock } from '../proto/clock.ts';
 import { type Host, type NodeStatusSchema, SignerState } from '../proto/gen/keyhold/v1/host_pb.ts';
 import { type Implementation, StatusError } from '../proto/grpc.ts';
 import { hsmdName } from '../proto/hsmd/calls.ts';
-import { nodeOf, operatorName } from './certificate_name.ts';
+import { nodeSeenBy } from './certificate_name.ts';
 import type { HostedNode } from './hosted_node.ts';
 import type { NodeFiles } from './node_files.ts';
 import type { SignerPort } from './signer_port.ts';
@@ -78,14 +78,8 @@ export function hostStatus(
   files: NodeFiles | undefined,
 ): Pick<Implementation<typeof Host>, 'status'> {
   return {
-    status: async (request, { commonName }) => {
-      const own = nodeOf(commonName);
-      const operator = commonName === operatorName;
-      if (own === undefined && !operator)
-        throw new StatusError('PERMISSION_DENIED', 'expected the certificate of a signer or an operator');
-      const wanted = request.node === '' ? own : request.node;
-      if (!operator && wanted !== own)
-        throw new StatusError('PERMISSION_DENIED', `this certificate is for the node ${own}, not for ${wanted}`);
+    status: async (request, caller) => {
+      const wanted = nodeSeenBy(caller, request.node);
       const status = (node: HostedNode) => nodeStatus(node, clock, files?.openCopyOf(node.name));
       if (wanted === undefined) return { boot, nodes: [...nodes.values()].map(status) };
       const node = nodes.get(wanted);

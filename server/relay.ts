@@ -11,7 +11,7 @@ import { type Call, hsmdName, lightningdCapabilities } from '../proto/hsmd/calls
 import { callOf, messageType } from '../proto/hsmd/message.ts';
 import { errorText } from '../proto/log.ts';
 import type { SignedRequest } from '../proto/signed_request.ts';
-import { Early, type EarlyOptions } from './early.ts';
+import { Early, type EarlyAnswer, type EarlyOptions } from './early.ts';
 import { misfit } from './fitting.ts';
 import { Lane } from './lane.ts';
 import { Queue } from './queue.ts';
@@ -20,6 +20,7 @@ import type { SignerPort } from './signer_port.ts';
 import { type Initialised, Signers } from './signers.ts';
 import { judge, nodeIdOf, type Start } from './start.ts';
 import { Tally } from './tally.ts';
+import type { BeginTrace, Tracing } from './trace.ts';
 import type { Waiting, WaitingRequest } from './waiting.ts';
 
 /** lightningd itself, as a client. */
@@ -39,6 +40,8 @@ export interface RelayOptions extends EarlyOptions {
   readonly retryMs: number;
   /** How often the log says that requests wait, in milliseconds. */
   readonly remindMs: number;
+  /** Told of each request and its answer. */
+  readonly trace?: BeginTrace;
 }
 
 /** What the node was told that the signer had not decided, and the signer does not do. */
@@ -92,6 +95,11 @@ export class Relay {
     }
   }
 
+  /** For requests that do not come this way. */
+  get trace(): BeginTrace | undefined {
+    return this.#options.trace;
+  }
+
   /** What lightningd said at its start, once a signer has answered it. */
   get start(): Start | undefined {
     return this.#start;
@@ -133,16 +141,22 @@ export class Relay {
 
   /** The one answer to a request, after every earlier one of its lane. Rejects only when the signal aborts. */
   ask(lane: Lane, bytes: Uint8Array, signal: AbortSignal): Promise<Answer> {
+    const traced = this.#options.trace?.(lane, bytes);
     return lane.run(async () => {
       signal.throwIfAborted();
       const call = callOf(bytes);
       const early = call && (await this.#answerEarly(lane, call, bytes));
-      if (early !== undefined) return early;
+      if (early !== undefined) {
+        traced?.answered(early.answer.kind === 'malformed' ? 'malformed' : early.by);
+        return early.answer;
+      }
       const answer: Answer =
         call === undefined
           ? { kind: 'malformed', message: `unknown request type ${messageType(bytes) ?? 'of no bytes'}` }
-          : await this.#ask(lane, call, bytes, signal);
-      this.counts[answer.kind === 'reply' || answer.kind === 'silent' ? 'replied' : answer.kind] += 1;
+          : await this.#ask(lane, call, bytes, { signal, traced });
+      const isReply = answer.kind === 'reply' || answer.kind === 'silent';
+      this.counts[isReply ? 'replied' : answer.kind] += 1;
+      traced?.answered(isReply ? 'asked' : answer.kind);
       return answer;
     });
   }
@@ -152,7 +166,7 @@ export class Relay {
     for (const cancel of this.#timers.values()) cancel();
   }
 
-  async #answerEarly(lane: Lane, call: Call, bytes: Uint8Array): Promise<Answer | undefined> {
+  async #answerEarly(lane: Lane, call: Call, bytes: Uint8Array): Promise<EarlyAnswer | undefined> {
     if (this.#start === undefined) return undefined;
     const now = { start: this.#start, port: this.signers.current, undecided: this.undecided };
     const early = await this.#early.answer(lane.client, call, bytes, now);
@@ -161,7 +175,7 @@ export class Relay {
     if (by === 'acknowledged') this.#tellLater(lane, bytes, number);
     this.tally.count(call, by);
     this.counts[by === 'ahead' ? 'replied' : answer.kind === 'malformed' ? 'malformed' : 'local'] += 1;
-    return answer;
+    return early;
   }
 
   /** Sees to it that the signer decides a request that the node has the answer of, before whatever rests on it. */
@@ -196,10 +210,15 @@ export class Relay {
     return this.#queue.add({ since: this.#options.clock.now(), ...request });
   }
 
-  async #ask(lane: Lane, call: Call, bytes: Uint8Array, signal: AbortSignal): Promise<Answer> {
+  async #ask(
+    lane: Lane,
+    call: Call,
+    bytes: Uint8Array,
+    { signal, traced }: { readonly signal: AbortSignal; readonly traced: Tracing | undefined },
+  ): Promise<Answer> {
     signal.throwIfAborted();
     const { clock, patienceFor } = this.#options;
-    const waiting = this.#wait({ lane, call, bytes, acknowledged: false });
+    const waiting = this.#wait({ lane, call, bytes, acknowledged: false, traced });
     this.tally.count(call, 'asked');
     const patience = patienceFor(call, lane.client);
     const message = `no signer answered within ${(patience ?? 0) / 1000} s`;
@@ -239,7 +258,8 @@ export class Relay {
 
   #offer(waiting: Waiting, port: SignerPort): void {
     waiting.holder = port;
-    const { id, lane, call, bytes, acknowledged } = waiting.request;
+    const { id, lane, call, bytes, acknowledged, traced } = waiting.request;
+    traced?.offered();
     if (call === 'init' && this.#preinit !== undefined)
       this.#tell(port, this.#preinit, { lane }).catch(() => undefined); // lost together with what follows
     this.#tell(port, bytes, { id, lane, acknowledged, signal: waiting.nobodyWaits }).then(

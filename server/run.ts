@@ -122,6 +122,7 @@ export class Run {
     const own = ownAnswer(conn.lane.client, conn.number === 0, bytes, shim.hello.developer);
     const call = callOf(bytes);
     if (own === undefined && call !== 'clientHsmfd') return relay.ask(conn.lane, bytes, conn.closed.signal);
+    relay.trace?.(conn.lane, bytes)?.answered(own?.kind === 'malformed' ? 'malformed' : 'host');
     if (own?.kind !== 'malformed') relay.counts.local += 1;
     if (own?.kind === 'silent') {
       relay.preinit = bytes;

@@ -2,6 +2,7 @@ import type { Answer } from '../proto/answer.ts';
 import type { Call } from '../proto/hsmd/calls.ts';
 import type { Lane } from './lane.ts';
 import type { SignerPort } from './signer_port.ts';
+import type { Tracing } from './trace.ts';
 
 export interface WaitingRequest {
   readonly id: bigint;
@@ -13,6 +14,8 @@ export interface WaitingRequest {
   readonly since: number;
   /** The node has its answer: nobody waits for it but what rests on it. */
   readonly acknowledged: boolean;
+  /** Whoever looks on, while somebody does. */
+  readonly traced?: Tracing | undefined;
 }
 
 /** One request that waits for its answer, which it takes exactly once. */

@@ -26,7 +26,7 @@ async function run(...args: readonly string[]): Promise<Finished> {
 test.serial('every command explains itself, and the overview names it', async (t) => {
   const { code, stdout } = await run('--help');
   t.is(code, 0);
-  for (const name of ['init', 'host', 'signer', 'approvals', 'approve', 'policy', 'status', 'replay']) {
+  for (const name of ['init', 'host', 'signer', 'approvals', 'approve', 'policy', 'status', 'trace', 'replay']) {
     t.regex(stdout, new RegExp(`^  ${name} +\\S.*\\.$`, 'm'));
     const help = await run(name, '--help');
     t.is(help.code, 0);

@@ -12,7 +12,125 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file keyhold/v1/host.proto.
  */
 export const file_keyhold_v1_host: GenFile = /*@__PURE__*/
-  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiQwoLU2hvd1JlcXVlc3QSDAoEbm9kZRgBIAEoCRImCghldmlkZW5jZRgCIAEoCzIULmtleWhvbGQudjEuRXZpZGVuY2UiDgoMU2hvd1Jlc3BvbnNlIh0KDVN0YXR1c1JlcXVlc3QSDAoEbm9kZRgBIAEoCSJFCg5TdGF0dXNSZXNwb25zZRIlCgVub2RlcxgBIAMoCzIWLmtleWhvbGQudjEuTm9kZVN0YXR1cxIMCgRib290GAIgASgMIqsCCgpOb2RlU3RhdHVzEgwKBG5hbWUYASABKAkSJAoEc2hpbRgCIAEoCzIWLmtleWhvbGQudjEuU2hpbVN0YXR1cxIrCgd3YWl0aW5nGAMgAygLMhoua2V5aG9sZC52MS5XYWl0aW5nUmVxdWVzdBIpCgdzaWduZXJzGAQgAygLMhgua2V5aG9sZC52MS5TaWduZXJTdGF0dXMSIgoGY291bnRzGAUgASgLMhIua2V5aG9sZC52MS5Db3VudHMSDQoFbGVhc2UYBiABKAQSJQoFY2FsbHMYByADKAsyFi5rZXlob2xkLnYxLkNhbGxDb3VudHMSEQoJdW5kZWNpZGVkGAggASgNEiQKBGNvcHkYCSABKAsyFi5rZXlob2xkLnYxLkNvcHlTdGF0dXMiLQoKQ29weVN0YXR1cxIPCgd2ZXJzaW9uGAEgASgEEg4KBmFnZV9tcxgCIAEoBCJuCgpTaGltU3RhdHVzEhEKCWRldmVsb3BlchgBIAEoCBIaChJsaWdodG5pbmdkX3ZlcnNpb24YAiABKAkSMQoLY29ubmVjdGlvbnMYAyADKAsyHC5rZXlob2xkLnYxLkNvbm5lY3Rpb25TdGF0dXMiRgoQQ29ubmVjdGlvblN0YXR1cxIOCgZudW1iZXIYASABKA0SDAoEZGJpZBgCIAEoBBIUCgxjYXBhYmlsaXRpZXMYAyABKAQiWQoOV2FpdGluZ1JlcXVlc3QSCgoCaWQYASABKAQSDAoEY2FsbBgCIAEoCRIMCgRkYmlkGAMgASgEEg4KBmFnZV9tcxgEIAEoBBIPCgdvZmZlcmVkGAUgASgIIscBCgxTaWduZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRImCgVzdGF0ZRgDIAEoDjIXLmtleWhvbGQudjEuU2lnbmVyU3RhdGUSFQoNcm91bmRfdHJpcF91cxgEIAEoDRITCgthdHRhY2hlZF9tcxgFIAEoBBIOCgZwb2xpY3kYBiABKAkSEAoIaW5hY3RpdmUYByADKAkSEAoId2Vha2VuZWQYCCADKAkSDwoHcHJvYmxlbRgJIAEoCSJhCgZDb3VudHMSDwoHcmVwbGllZBgBIAEoBBIPCgdyZWZ1c2VkGAIgASgEEhEKCW1hbGZvcm1lZBgDIAEoBBITCgt1bmF2YWlsYWJsZRgEIAEoBBINCgVsb2NhbBgFIAEoBCJdCgpDYWxsQ291bnRzEgwKBGNhbGwYASABKAkSDQoFYXNrZWQYAiABKAQSDQoFYWhlYWQYAyABKAQSDQoFa25vd24YBCABKAQSFAoMYWNrbm93bGVkZ2VkGAUgASgEKl4KC1NpZ25lclN0YXRlEhwKGFNJR05FUl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1NJR05FUl9TVEFURV9BQ1RJVkUQARIYChRTSUdORVJfU1RBVEVfU1RBTkRCWRACMoIBCgRIb3N0Ej8KBlN0YXR1cxIZLmtleWhvbGQudjEuU3RhdHVzUmVxdWVzdBoaLmtleWhvbGQudjEuU3RhdHVzUmVzcG9uc2USOQoEU2hvdxIXLmtleWhvbGQudjEuU2hvd1JlcXVlc3QaGC5rZXlob2xkLnYxLlNob3dSZXNwb25zZWIGcHJvdG8z", [file_keyhold_v1_signer_link]);
+  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiHAoMVHJhY2VSZXF1ZXN0EgwKBG5vZGUYASABKAkiTAoNVHJhY2VSZXNwb25zZRIrCghyZXF1ZXN0cxgBIAMoCzIZLmtleWhvbGQudjEuVHJhY2VkUmVxdWVzdBIOCgZtaXNzZWQYAiABKAQiugEKDVRyYWNlZFJlcXVlc3QSDAoEbm9kZRgBIAEoCRIMCgRsYW5lGAIgASgEEgwKBGRiaWQYAyABKAQSFAoMY2FwYWJpbGl0aWVzGAQgASgEEgwKBGNhbGwYBSABKAkSJgoIYW5zd2VyZWQYBiABKA4yFC5rZXlob2xkLnYxLkFuc3dlcmVkEg8KB3RpbWVfbXMYByABKAQSEQoJd2FpdGVkX3VzGAggASgEEg8KB2hlbGRfdXMYCSABKAQiQwoLU2hvd1JlcXVlc3QSDAoEbm9kZRgBIAEoCRImCghldmlkZW5jZRgCIAEoCzIULmtleWhvbGQudjEuRXZpZGVuY2UiDgoMU2hvd1Jlc3BvbnNlIh0KDVN0YXR1c1JlcXVlc3QSDAoEbm9kZRgBIAEoCSJFCg5TdGF0dXNSZXNwb25zZRIlCgVub2RlcxgBIAMoCzIWLmtleWhvbGQudjEuTm9kZVN0YXR1cxIMCgRib290GAIgASgMIqsCCgpOb2RlU3RhdHVzEgwKBG5hbWUYASABKAkSJAoEc2hpbRgCIAEoCzIWLmtleWhvbGQudjEuU2hpbVN0YXR1cxIrCgd3YWl0aW5nGAMgAygLMhoua2V5aG9sZC52MS5XYWl0aW5nUmVxdWVzdBIpCgdzaWduZXJzGAQgAygLMhgua2V5aG9sZC52MS5TaWduZXJTdGF0dXMSIgoGY291bnRzGAUgASgLMhIua2V5aG9sZC52MS5Db3VudHMSDQoFbGVhc2UYBiABKAQSJQoFY2FsbHMYByADKAsyFi5rZXlob2xkLnYxLkNhbGxDb3VudHMSEQoJdW5kZWNpZGVkGAggASgNEiQKBGNvcHkYCSABKAsyFi5rZXlob2xkLnYxLkNvcHlTdGF0dXMiLQoKQ29weVN0YXR1cxIPCgd2ZXJzaW9uGAEgASgEEg4KBmFnZV9tcxgCIAEoBCJuCgpTaGltU3RhdHVzEhEKCWRldmVsb3BlchgBIAEoCBIaChJsaWdodG5pbmdkX3ZlcnNpb24YAiABKAkSMQoLY29ubmVjdGlvbnMYAyADKAsyHC5rZXlob2xkLnYxLkNvbm5lY3Rpb25TdGF0dXMiRgoQQ29ubmVjdGlvblN0YXR1cxIOCgZudW1iZXIYASABKA0SDAoEZGJpZBgCIAEoBBIUCgxjYXBhYmlsaXRpZXMYAyABKAQiWQoOV2FpdGluZ1JlcXVlc3QSCgoCaWQYASABKAQSDAoEY2FsbBgCIAEoCRIMCgRkYmlkGAMgASgEEg4KBmFnZV9tcxgEIAEoBBIPCgdvZmZlcmVkGAUgASgIIscBCgxTaWduZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRImCgVzdGF0ZRgDIAEoDjIXLmtleWhvbGQudjEuU2lnbmVyU3RhdGUSFQoNcm91bmRfdHJpcF91cxgEIAEoDRITCgthdHRhY2hlZF9tcxgFIAEoBBIOCgZwb2xpY3kYBiABKAkSEAoIaW5hY3RpdmUYByADKAkSEAoId2Vha2VuZWQYCCADKAkSDwoHcHJvYmxlbRgJIAEoCSJhCgZDb3VudHMSDwoHcmVwbGllZBgBIAEoBBIPCgdyZWZ1c2VkGAIgASgEEhEKCW1hbGZvcm1lZBgDIAEoBBITCgt1bmF2YWlsYWJsZRgEIAEoBBINCgVsb2NhbBgFIAEoBCJdCgpDYWxsQ291bnRzEgwKBGNhbGwYASABKAkSDQoFYXNrZWQYAiABKAQSDQoFYWhlYWQYAyABKAQSDQoFa25vd24YBCABKAQSFAoMYWNrbm93bGVkZ2VkGAUgASgEKtYBCghBbnN3ZXJlZBIYChRBTlNXRVJFRF9VTlNQRUNJRklFRBAAEhIKDkFOU1dFUkVEX0FTS0VEEAESEgoOQU5TV0VSRURfQUhFQUQQAhISCg5BTlNXRVJFRF9LTk9XThADEhkKFUFOU1dFUkVEX0FDS05PV0xFREdFRBAEEhEKDUFOU1dFUkVEX0hPU1QQBRIUChBBTlNXRVJFRF9SRUZVU0VEEAYSFgoSQU5TV0VSRURfTUFMRk9STUVEEAcSGAoUQU5TV0VSRURfVU5BVkFJTEFCTEUQCCpeCgtTaWduZXJTdGF0ZRIcChhTSUdORVJfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNTSUdORVJfU1RBVEVfQUNUSVZFEAESGAoUU0lHTkVSX1NUQVRFX1NUQU5EQlkQAjLCAQoESG9zdBI/CgZTdGF0dXMSGS5rZXlob2xkLnYxLlN0YXR1c1JlcXVlc3QaGi5rZXlob2xkLnYxLlN0YXR1c1Jlc3BvbnNlEjkKBFNob3cSFy5rZXlob2xkLnYxLlNob3dSZXF1ZXN0Ghgua2V5aG9sZC52MS5TaG93UmVzcG9uc2USPgoFVHJhY2USGC5rZXlob2xkLnYxLlRyYWNlUmVxdWVzdBoZLmtleWhvbGQudjEuVHJhY2VSZXNwb25zZTABYgZwcm90bzM", [file_keyhold_v1_signer_link]);
+
+/**
+ * @generated from message keyhold.v1.TraceRequest
+ */
+export type TraceRequest = Message<"keyhold.v1.TraceRequest"> & {
+  /**
+   * The node to tell about; empty for all that the caller may see.
+   *
+   * @generated from field: string node = 1;
+   */
+  node: string;
+};
+
+/**
+ * Describes the message keyhold.v1.TraceRequest.
+ * Use `create(TraceRequestSchema)` to create a new message.
+ */
+export const TraceRequestSchema: GenMessage<TraceRequest> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_host, 0);
+
+/**
+ * @generated from message keyhold.v1.TraceResponse
+ */
+export type TraceResponse = Message<"keyhold.v1.TraceResponse"> & {
+  /**
+   * @generated from field: repeated keyhold.v1.TracedRequest requests = 1;
+   */
+  requests: TracedRequest[];
+
+  /**
+   * How many came after those of the response before and are left out here, because the reader was too slow.
+   *
+   * @generated from field: uint64 missed = 2;
+   */
+  missed: bigint;
+};
+
+/**
+ * Describes the message keyhold.v1.TraceResponse.
+ * Use `create(TraceResponseSchema)` to create a new message.
+ */
+export const TraceResponseSchema: GenMessage<TraceResponse> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_host, 1);
+
+/**
+ * One request that was answered.
+ *
+ * @generated from message keyhold.v1.TracedRequest
+ */
+export type TracedRequest = Message<"keyhold.v1.TracedRequest"> & {
+  /**
+   * The node's name at this host.
+   *
+   * @generated from field: string node = 1;
+   */
+  node: string;
+
+  /**
+   * The connection it came on: requests of one are answered in order.
+   *
+   * @generated from field: uint64 lane = 2;
+   */
+  lane: bigint;
+
+  /**
+   * The channel's number in lightningd's database, or 0.
+   *
+   * @generated from field: uint64 dbid = 3;
+   */
+  dbid: bigint;
+
+  /**
+   * The bits of what this client may ask for.
+   *
+   * @generated from field: uint64 capabilities = 4;
+   */
+  capabilities: bigint;
+
+  /**
+   * hsmd's name of the request ("sign_invoice"); empty for what is none.
+   *
+   * @generated from field: string call = 5;
+   */
+  call: string;
+
+  /**
+   * @generated from field: keyhold.v1.Answered answered = 6;
+   */
+  answered: Answered;
+
+  /**
+   * When it was answered, in milliseconds since 1970.
+   *
+   * @generated from field: uint64 time_ms = 7;
+   */
+  timeMs: bigint;
+
+  /**
+   * From its arrival to its answer, in microseconds.
+   *
+   * @generated from field: uint64 waited_us = 8;
+   */
+  waitedUs: bigint;
+
+  /**
+   * Of that, how long no signer had it, in microseconds.
+   *
+   * @generated from field: uint64 held_us = 9;
+   */
+  heldUs: bigint;
+};
+
+/**
+ * Describes the message keyhold.v1.TracedRequest.
+ * Use `create(TracedRequestSchema)` to create a new message.
+ */
+export const TracedRequestSchema: GenMessage<TracedRequest> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_host, 2);
 
 /**
  * @generated from message keyhold.v1.ShowRequest
@@ -36,7 +154,7 @@ export type ShowRequest = Message<"keyhold.v1.ShowRequest"> & {
  * Use `create(ShowRequestSchema)` to create a new message.
  */
 export const ShowRequestSchema: GenMessage<ShowRequest> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 0);
+  messageDesc(file_keyhold_v1_host, 3);
 
 /**
  * @generated from message keyhold.v1.ShowResponse
@@ -49,7 +167,7 @@ export type ShowResponse = Message<"keyhold.v1.ShowResponse"> & {
  * Use `create(ShowResponseSchema)` to create a new message.
  */
 export const ShowResponseSchema: GenMessage<ShowResponse> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 1);
+  messageDesc(file_keyhold_v1_host, 4);
 
 /**
  * @generated from message keyhold.v1.StatusRequest
@@ -68,7 +186,7 @@ export type StatusRequest = Message<"keyhold.v1.StatusRequest"> & {
  * Use `create(StatusRequestSchema)` to create a new message.
  */
 export const StatusRequestSchema: GenMessage<StatusRequest> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 2);
+  messageDesc(file_keyhold_v1_host, 5);
 
 /**
  * @generated from message keyhold.v1.StatusResponse
@@ -92,7 +210,7 @@ export type StatusResponse = Message<"keyhold.v1.StatusResponse"> & {
  * Use `create(StatusResponseSchema)` to create a new message.
  */
 export const StatusResponseSchema: GenMessage<StatusResponse> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 3);
+  messageDesc(file_keyhold_v1_host, 6);
 
 /**
  * One hosted node.
@@ -169,7 +287,7 @@ export type NodeStatus = Message<"keyhold.v1.NodeStatus"> & {
  * Use `create(NodeStatusSchema)` to create a new message.
  */
 export const NodeStatusSchema: GenMessage<NodeStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 4);
+  messageDesc(file_keyhold_v1_host, 7);
 
 /**
  * @generated from message keyhold.v1.CopyStatus
@@ -195,7 +313,7 @@ export type CopyStatus = Message<"keyhold.v1.CopyStatus"> & {
  * Use `create(CopyStatusSchema)` to create a new message.
  */
 export const CopyStatusSchema: GenMessage<CopyStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 5);
+  messageDesc(file_keyhold_v1_host, 8);
 
 /**
  * @generated from message keyhold.v1.ShimStatus
@@ -228,7 +346,7 @@ export type ShimStatus = Message<"keyhold.v1.ShimStatus"> & {
  * Use `create(ShimStatusSchema)` to create a new message.
  */
 export const ShimStatusSchema: GenMessage<ShimStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 6);
+  messageDesc(file_keyhold_v1_host, 9);
 
 /**
  * @generated from message keyhold.v1.ConnectionStatus
@@ -261,7 +379,7 @@ export type ConnectionStatus = Message<"keyhold.v1.ConnectionStatus"> & {
  * Use `create(ConnectionStatusSchema)` to create a new message.
  */
 export const ConnectionStatusSchema: GenMessage<ConnectionStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 7);
+  messageDesc(file_keyhold_v1_host, 10);
 
 /**
  * @generated from message keyhold.v1.WaitingRequest
@@ -308,7 +426,7 @@ export type WaitingRequest = Message<"keyhold.v1.WaitingRequest"> & {
  * Use `create(WaitingRequestSchema)` to create a new message.
  */
 export const WaitingRequestSchema: GenMessage<WaitingRequest> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 8);
+  messageDesc(file_keyhold_v1_host, 11);
 
 /**
  * @generated from message keyhold.v1.SignerStatus
@@ -381,7 +499,7 @@ export type SignerStatus = Message<"keyhold.v1.SignerStatus"> & {
  * Use `create(SignerStatusSchema)` to create a new message.
  */
 export const SignerStatusSchema: GenMessage<SignerStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 9);
+  messageDesc(file_keyhold_v1_host, 12);
 
 /**
  * Requests settled, by how.
@@ -430,7 +548,7 @@ export type Counts = Message<"keyhold.v1.Counts"> & {
  * Use `create(CountsSchema)` to create a new message.
  */
 export const CountsSchema: GenMessage<Counts> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 10);
+  messageDesc(file_keyhold_v1_host, 13);
 
 /**
  * Requests of one kind, by who answered.
@@ -479,7 +597,88 @@ export type CallCounts = Message<"keyhold.v1.CallCounts"> & {
  * Use `create(CallCountsSchema)` to create a new message.
  */
 export const CallCountsSchema: GenMessage<CallCounts> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 11);
+  messageDesc(file_keyhold_v1_host, 14);
+
+/**
+ * How a request was answered.
+ *
+ * @generated from enum keyhold.v1.Answered
+ */
+export const Answered = {
+  /**
+   * @generated from enum value: ANSWERED_UNSPECIFIED = 0;
+   */
+  UNSPECIFIED: 0,
+
+  /**
+   * By the signer, while the node waited: a round trip.
+   *
+   * @generated from enum value: ANSWERED_ASKED = 1;
+   */
+  ASKED: 1,
+
+  /**
+   * By the signer, ahead.
+   *
+   * @generated from enum value: ANSWERED_AHEAD = 2;
+   */
+  AHEAD: 2,
+
+  /**
+   * By the host, from what the signer had said before or declared.
+   *
+   * @generated from enum value: ANSWERED_KNOWN = 3;
+   */
+  KNOWN: 3,
+
+  /**
+   * By the host, before the signer decided.
+   *
+   * @generated from enum value: ANSWERED_ACKNOWLEDGED = 4;
+   */
+  ACKNOWLEDGED: 4,
+
+  /**
+   * By the host, as it is none of the signer's business.
+   *
+   * @generated from enum value: ANSWERED_HOST = 5;
+   */
+  HOST: 5,
+
+  /**
+   * The signer refused.
+   *
+   * @generated from enum value: ANSWERED_REFUSED = 6;
+   */
+  REFUSED: 6,
+
+  /**
+   * It was no request, or not one that this client may make.
+   *
+   * @generated from enum value: ANSWERED_MALFORMED = 7;
+   */
+  MALFORMED: 7,
+
+  /**
+   * No answer was to be had, in time or at all.
+   *
+   * @generated from enum value: ANSWERED_UNAVAILABLE = 8;
+   */
+  UNAVAILABLE: 8,
+} as const;
+
+/**
+ * How a request was answered.
+ *
+ * @generated from enum keyhold.v1.Answered
+ */
+export type Answered = (typeof Answered)[keyof typeof Answered] | UnknownEnum;
+
+/**
+ * Describes the enum keyhold.v1.Answered.
+ */
+export const AnsweredSchema: GenEnum<Answered> = /*@__PURE__*/
+  enumDesc(file_keyhold_v1_host, 0);
 
 /**
  * @generated from enum keyhold.v1.SignerState
@@ -514,7 +713,7 @@ export type SignerState = (typeof SignerState)[keyof typeof SignerState] | Unkno
  * Describes the enum keyhold.v1.SignerState.
  */
 export const SignerStateSchema: GenEnum<SignerState> = /*@__PURE__*/
-  enumDesc(file_keyhold_v1_host, 0);
+  enumDesc(file_keyhold_v1_host, 1);
 
 /**
  * What a host tells about itself.
@@ -546,6 +745,19 @@ export const Host: GenService<{
     methodKind: "unary";
     input: typeof ShowRequestSchema;
     output: typeof ShowResponseSchema;
+  },
+  /**
+   * Tells of each request as it is answered, from now on: who asked what, how it was answered, how long that took. Never
+   * what was in it. Who reads too slowly misses some, and is told how many.
+   *
+   * A signer's certificate sees its own node, an operator's every one. Fails as Status does.
+   *
+   * @generated from rpc keyhold.v1.Host.Trace
+   */
+  trace: {
+    methodKind: "server_streaming";
+    input: typeof TraceRequestSchema;
+    output: typeof TraceResponseSchema;
   },
 }> = /*@__PURE__*/
   serviceDesc(file_keyhold_v1_host, 0);
