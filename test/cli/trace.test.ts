@@ -55,7 +55,10 @@ test.serial('each request is a line as it is answered, and Ctrl-C ends with the 
   const { child, stdout, finished, ask } = await looking(t);
   await ask();
   await until(() => stdout().includes('sign_message'), 'the first line');
-  t.regex(stdout(), /^\d\d:\d\d:\d\d\.\d{3} +\d+\.\d\d ms {2}asked +home +lightningd #\d+ +sign_message\n$/);
+  t.regex(
+    stdout(),
+    /^\d\d:\d\d:\d\d\.\d{3} +\d+\.\d\d ms {2}asked +home +lightningd #\d+ +sign_message( +\(held .*\))?\n$/,
+  );
   await ask();
   await until(() => stdout().split('\n').length === 3, 'the second line');
   child.kill('SIGINT');
