@@ -18,9 +18,9 @@ const mostBegun = 32;
 /** An opening may be replaced while it waits; each takes part in every commitment that is checked. */
 const mostFundings = 32;
 
-/** Whether the channel never got as far as our signature. */
-function isBegun({ sides: { remote } }: ChannelState): boolean {
-  return highest(remote) < 0n;
+/** Whether nothing rests on the channel yet: nothing was signed for it, validated or revealed, so it may be forgotten. */
+function isBegun({ sides: { local, remote }, closing }: ChannelState): boolean {
+  return highest(local) < 0n && highest(remote) < 0n && closing === undefined;
 }
 
 /** Whether another channel may be opened, with this number. */
@@ -31,9 +31,9 @@ function checkOpen({ state, settings, broken }: Scope, dbid: bigint): void {
   if (open >= settings.maxChannels) broken('policy-channel-max-channels', { open, most: settings.maxChannels });
 }
 
-function announced(scope: Scope, peer: Uint8Array, dbid: bigint): Changes {
+/** One more channel; where too many were only begun, the oldest of them goes. */
+function begin(scope: Scope, channel: ChannelState): Changes {
   const begun = [...scope.state.channels.values()].filter(isBegun);
-  const channel = freshChannel(toHex(peer), dbid);
   const oldest = begun.reduce((least, each) => (each.dbid < least.dbid ? each : least), begun[0] ?? channel);
   if (begun.length < mostBegun) return { channel };
   return { channel, forget: { peer: fromHex(oldest.peer), dbid: oldest.dbid } };
@@ -128,7 +128,8 @@ async function setupChannel(scope: Scope, setup: RequestOf<'setupChannel'>): Pro
   const ourInitial = described.ours ?? 0n;
   const node = withWalletIndex(scope.state.node, setup.localShutdownWalletIndex ?? 0);
   const opened = { ...channel, setup: copyOf(setup), ourInitial, fundings: [described.funding] };
-  return { changes: { channel: opened, ...(node !== scope.state.node && { node }) } };
+  const changes = known === undefined ? begin(scope, opened) : { channel: opened };
+  return { changes: { ...changes, ...(node !== scope.state.node && { node }) } };
 }
 
 type ChannelCall = Extract<
@@ -171,7 +172,7 @@ export const channelChecks: Checks<ChannelCall> = {
   newChannel(scope, { peerId, dbid }) {
     if (scope.state.channel(peerId, dbid) !== undefined) return {};
     checkOpen(scope, dbid);
-    return { changes: announced(scope, peerId, dbid) };
+    return { changes: begin(scope, freshChannel(toHex(peerId), dbid)) };
   },
 
   /** A number that was never used cannot be used up. */

@@ -10,13 +10,13 @@ import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import type { Funding, Side } from '../lightning/channel.ts';
 import { type MutualClose, recogniseClose, walletIndexOf } from '../lightning/closing.ts';
 import { obscuringFactor } from '../lightning/keys.ts';
-import type { ChannelState, FundingState, Setup } from '../state/channel_state.ts';
+import type { ChannelState, ContentState, FundingState, Setup } from '../state/channel_state.ts';
 import { ourBalance } from '../state/settlement.ts';
 import { channelNames } from './channel_names.ts';
 import { channelFor, outpointOf } from './commitment.ts';
 import { findCommitment, setUp } from './commitments.ts';
 import { mostFee, signedWeight } from './fees.ts';
-import { isSafe } from './our_scripts.ts';
+import { isAgreed, isSafe } from './our_scripts.ts';
 import type { Checks, Scope, Verdict } from './scope.ts';
 
 /** Closing transactions remembered for sign_commitment_tx: each offer of a fee is one. */
@@ -25,14 +25,15 @@ const remembered = 64;
 type Open = ChannelState & { readonly setup: Setup };
 type CloseRequest = RequestOf<'signMutualCloseTx'>;
 
-/** What both sides' newest commitments say of a funding. */
-function newest({ sides }: ChannelState, { outpoint }: FundingState) {
-  return [sides.local, sides.remote].flatMap(({ accepted }) => accepted.at(-1)?.contents.get(outpoint) ?? []);
+/** What both sides' newest commitments say of a funding: only together do they tell what is ours of it. */
+function newest({ sides }: ChannelState, { outpoint }: FundingState): readonly ContentState[] | undefined {
+  const [local, remote] = [sides.local, sides.remote].map(({ accepted }) => accepted.at(-1)?.contents.get(outpoint));
+  return local === undefined || remote === undefined ? undefined : [local, remote];
 }
 
 /** What a close has to give us before its fee. */
-function dueTo({ settings }: Scope, channel: Open, funding: FundingState, opener: Side): bigint {
-  const balances = newest(channel, funding).map((content) => ourBalance(content, opener, settings.maxDustSat).least);
+function dueTo({ settings }: Scope, contents: readonly ContentState[], opener: Side): bigint {
+  const balances = contents.map((content) => ourBalance(content, opener, settings.maxDustSat).least);
   return balances.reduce((most, each) => (each > most ? each : most), 0n) / 1000n;
 }
 
@@ -50,10 +51,9 @@ function likeliest(outputs: readonly TxOutput[], { setup }: Open, due: bigint): 
 /** The index of the output that pays us; undefined where none does, which only dust allows. */
 async function ourOutput(scope: Scope, { tx }: CloseRequest, channel: Open, due: bigint): Promise<number | undefined> {
   const { outputs } = tx.tx;
-  const agreed = channel.setup.localShutdownScript;
   // In the order of what it costs to tell: whether the peer's output is ours takes a search through the wallet's keys.
   const ways: readonly ((script: Uint8Array, pairs: PsbtOutput) => boolean)[] = [
-    (script) => equalBytes(script, agreed),
+    (script) => isAgreed(channel.setup, script),
     (script, pairs) => walletIndexOf(pairs) !== undefined && isSafe(scope, script, pairs),
     (script, pairs) => isSafe(scope, script, pairs),
   ];
@@ -103,14 +103,19 @@ async function mutualClose(scope: Scope, request: CloseRequest): Promise<Verdict
   const localPubkey = keys.channel(client.nodeId, client.dbid).funding.point;
   const funding: Funding = { txid: input.txid, vout: input.vout, value: known.value, localPubkey, remotePubkey };
   const { opener } = channelFor(scope, channel.setup);
-  const due = dueTo(scope, channel, known, opener);
+  const contents = newest(channel, known);
+  if (contents === undefined) {
+    scope.broken('policy-mutual-value-matches-commitment', { differs: 'no newest commitments of this funding' });
+    return {};
+  }
+  const due = dueTo(scope, contents, opener);
   const mine = await ourOutput(scope, request, channel, due);
   const close = recogniseClose(funding, tx, ({ index }) => index === mine);
   if (!close.ok) {
     scope.broken(close.tag, close.facts);
     return {};
   }
-  const pending = newest(channel, known).reduce((most, { htlcs }) => Math.max(most, htlcs.length), 0);
+  const pending = contents.reduce((most, { htlcs }) => Math.max(most, htlcs.length), 0);
   if (pending > 0) scope.broken('policy-mutual-no-pending-htlcs', { htlcs: pending });
   checkValue(scope, close, signedWeight(tx.tx, []), due, opener);
   return { changes: { channel: closedBy(channel, toHex(txid(tx.tx))) } };

@@ -4,11 +4,12 @@
  */
 
 import type { PsbtOutput } from '../../proto/bitcoin/psbt.ts';
-import { toHex } from '../../proto/bytes.ts';
+import { equalBytes, toHex } from '../../proto/bytes.ts';
 import { isP2sh, isP2tr, isP2wpkh, p2sh, p2tr, p2wpkh, tapTweak } from '../bitcoin/script.ts';
 import type { Context } from '../context.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
 import { walletIndexOf } from '../lightning/closing.ts';
+import type { Setup } from '../state/channel_state.ts';
 import type { NodeState } from '../state/node_state.ts';
 import type { Scope } from './scope.ts';
 
@@ -87,6 +88,11 @@ export function paysWallet({ context, state }: Scope, script: Uint8Array, index:
 /** Whether value may go to `script` without asking: it is our wallet's, or on the owner's list. */
 export function isSafe(scope: Scope, script: Uint8Array, pairs: PsbtOutput = []): boolean {
   return scope.settings.allowedScripts.has(toHex(script)) || paysWallet(scope, script, walletIndexOf(pairs));
+}
+
+/** Whether `script` is what was agreed on at setup as the one that a close pays us to: no script is not agreed on. */
+export function isAgreed({ localShutdownScript: agreed }: Setup, script: Uint8Array): boolean {
+  return agreed.length > 0 && equalBytes(script, agreed);
 }
 
 /**

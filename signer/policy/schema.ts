@@ -68,7 +68,7 @@ export const schema = {
   autoPayMsat:         amount('millisatoshi', 0n, allMsat, 'higher', 'a payment up to this much needs no approval'),
   paymentsMsatPerDay:  amount('millisatoshi', 0n, allMsat, 'higher', 'what payments without approval add up to in a day, with their fee budgets'),
   onchainSatPerDay:    amount('satoshi', 0n, allSat, 'higher', 'what leaves on-chain in a day without approval'),
-  onchainFeesSatPerDay: amount('satoshi', 0n, allSat, 'higher', 'what the fees of wallet transactions add up to in a day'),
+  onchainFeesSatPerDay: amount('satoshi', 0n, allSat, 'higher', 'what the fees of wallet transactions and splices add up to in a day'),
   unlistedMsatPerDay:  amount('millisatoshi', 0n, allMsat, 'higher', 'what payments too small for an output add up to in a day'),
   minCltvDelta:        count('blocks', 0, 2016, 'lower', 'the time between the two expiries of a forwarded payment'),
   maxCltvBlocks:       count('blocks', 144, 100_000, 'higher', 'how far from the known height an HTLC may expire'),

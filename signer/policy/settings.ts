@@ -28,7 +28,7 @@ export interface Settings {
   readonly autoPayMsat: bigint;
   readonly paymentsMsatPerDay: bigint;
   readonly onchainSatPerDay: bigint;
-  /** Fees of wallet transactions, a day. */
+  /** Fees of wallet transactions and of splices, a day. */
   readonly onchainFeesSatPerDay: bigint;
   /** What may leave by payments too small for an output, a day. */
   readonly unlistedMsatPerDay: bigint;

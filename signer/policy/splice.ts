@@ -14,12 +14,14 @@ import { sighash } from '../bitcoin/sighash.ts';
 import { taggedHash } from '../crypto/hash.ts';
 import { signLowR } from '../crypto/low_r.ts';
 import type { ChannelState, FundingState } from '../state/channel_state.ts';
+import type { NodeState } from '../state/node_state.ts';
 import { outpointOf } from './commitment.ts';
 import { setUp } from './commitments.ts';
 import { mostFee, signedWeight } from './fees.ts';
 import { isSafe, paysWallet } from './our_scripts.ts';
 import type { Checks, Scope, Verdict } from './scope.ts';
-import { isValidated } from './wallet_outputs.ts';
+import { Spending } from './spending.ts';
+import { fundingAt, isValidated } from './wallet_outputs.ts';
 
 type SpliceRequest = RequestOf<'signSpliceTx'>;
 
@@ -65,13 +67,13 @@ function spentFunding(
   return known;
 }
 
-/** The outputs that are neither the new funding nor safe for us, and what the safe ones are worth. */
-function partsOf(scope: Scope, { tx: { tx, psbt } }: SpliceRequest, into: FundingState) {
-  const id = toHex(txid(tx));
-  const isNew = (index: number) => `${id}:${index}` === into.outpoint;
-  const isOurs = (index: number) => isSafe(scope, tx.outputs[index]?.script ?? new Uint8Array(), psbt.outputs[index]);
-  const safe = tx.outputs.filter((_, index) => !isNew(index) && isOurs(index));
-  const strangers = tx.outputs.filter((output, index) => !isNew(index) && !safe.includes(output));
+/** The outputs that are neither a channel's nor safe for us, and the safe ones. */
+function partsOf(scope: Scope, { tx: { tx, psbt } }: SpliceRequest) {
+  const id = txid(tx);
+  const [safe, strangers]: [TxOutput[], TxOutput[]] = [[], []];
+  for (const [vout, output] of tx.outputs.entries())
+    if (fundingAt(scope, outpointOf({ txid: id, vout })) === undefined)
+      (isSafe(scope, output.script, psbt.outputs[vout]) ? safe : strangers).push(output);
   return { safe, strangers };
 }
 
@@ -79,35 +81,54 @@ function sum(outputs: readonly TxOutput[]): bigint {
   return outputs.reduce((total, { amount }) => total + amount, 0n);
 }
 
-/** What all inputs have more than all outputs, as far as the PSBT tells. */
-function feeOf({ tx: { tx, psbt } }: SpliceRequest): bigint {
-  const brought = psbt.inputs.reduce((sum, _, index) => sum + (spentOutput(psbt, index)?.amount ?? 0n), 0n);
-  return brought - totalOutput(tx);
+/** What all inputs have more than all outputs, as far as the PSBT and the channels tell. */
+function feeOf(scope: Scope, { tx: { tx, psbt } }: SpliceRequest): bigint {
+  const brought = tx.inputs.map((input, index) => {
+    const known = fundingAt(scope, outpointOf(input));
+    return known?.[1].value ?? spentOutput(psbt, index)?.amount ?? 0n;
+  });
+  return brought.reduce((total, amount) => total + amount, 0n) - totalOutput(tx);
 }
 
-/** What we lose by it is a fee, or approved. The wallet's own inputs are judged when the wallet signs. */
-async function checkLoss(
-  scope: Scope,
-  channel: ChannelState,
-  request: SpliceRequest,
-  from: FundingState,
-  into: FundingState,
-): Promise<void> {
+/** What is less ours after the transaction, of all channels whose splice it is: the first to be signed for may not know all. */
+function takenBy({ state }: Scope, { tx: { tx } }: SpliceRequest): bigint {
+  const id = toHex(txid(tx));
+  const spent = new Set(tx.inputs.map(outpointOf));
+  let taken = 0n;
+  for (const { fundings } of state.channels.values())
+    for (const from of fundings)
+      for (const into of fundings)
+        if (spent.has(from.outpoint) && into.splicedFrom === from.outpoint && into.outpoint.startsWith(`${id}:`))
+          taken += from.ourShift - into.ourShift;
+  return taken;
+}
+
+/**
+ * What we lose by it is a fee, which counts against what a day's may be, or approved. It needs a signature of each channel
+ * that it spends, so the last one sees all that it takes. The wallet's own inputs are judged when the wallet signs.
+ */
+async function checkLoss(scope: Scope, request: SpliceRequest, peer: string): Promise<NodeState> {
   const { tx } = request.tx;
-  const { peer } = channel;
-  const { safe, strangers } = partsOf(scope, request, into);
-  const lost = from.ourShift - into.ourShift - sum(safe);
-  const kept = tx.outputs.filter((output) => !strangers.includes(output));
-  const ours = { ...tx, inputs: tx.inputs.slice(0, 1), outputs: kept };
+  const id = toHex(txid(tx));
+  const spending = new Spending(scope, id);
+  const { safe, strangers } = partsOf(scope, request);
+  const lost = takenBy(scope, request) - sum(safe);
+  const inputs = tx.inputs.filter((input) => fundingAt(scope, outpointOf(input)) !== undefined);
+  const ours = { ...tx, inputs, outputs: tx.outputs.filter((output) => !strangers.includes(output)) };
   const most = mostFee(scope.settings, signedWeight(ours, []));
-  if (lost <= most) return;
-  const fee = feeOf(request);
-  const spliced = fee > 0n && fee <= most ? lost - fee : lost;
-  const paid = sum(strangers);
-  const outputs = strangers.map(({ script, amount }) => ({ script: toHex(script), amountSat: amount }));
-  if (paid < spliced) scope.broken('policy-splice-balance', { lost, paid, most });
-  else if (!(await scope.approved({ kind: 'spliceOut', peer, amountSat: spliced, txid: toHex(txid(tx)), outputs })))
-    scope.broken('policy-splice-destination', { amount: spliced, outputs: strangers.length });
+  let fee = lost;
+  if (lost > most) {
+    const whole = feeOf(scope, request);
+    fee = whole > 0n && whole <= most ? whole : 0n;
+    const amountSat = lost - fee;
+    const paid = sum(strangers);
+    const outputs = strangers.map(({ script, amount }) => ({ script: toHex(script), amountSat: amount }));
+    if (paid < amountSat) scope.broken('policy-splice-balance', { lost, paid, most });
+    else if (!(await scope.approved({ kind: 'spliceOut', peer, amountSat, txid: id, outputs })))
+      scope.broken('policy-splice-destination', { amount: amountSat, outputs: outputs.length });
+  }
+  spending.payFee(fee);
+  return spending.node;
 }
 
 /** The new funding is where the transaction has it: our 2-of-2 with its value. */
@@ -135,9 +156,13 @@ export const spliceChecks: Checks<'signSpliceTx'> = {
         differs: into.splicedFrom === from.outpoint ? 'no commitment of the new funding' : 'another funding',
       });
     checkNewFunding(scope, request, into);
-    await checkLoss(scope, channel, request, from, into);
-    if (into.live) return {};
+    const node = await checkLoss(scope, request, channel.peer);
     const fundings = channel.fundings.map((each) => (each === into ? { ...each, live: true } : each));
-    return { changes: { channel: { ...channel, fundings } } };
+    return {
+      changes: {
+        ...(!into.live && { channel: { ...channel, fundings } }),
+        ...(node !== scope.state.node && { node }),
+      },
+    };
   },
 };

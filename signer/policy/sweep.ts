@@ -3,7 +3,6 @@
  * agreed at setup, and not in fees. sign_penalty_to_us is asked after every revocation, for watchtowers: the same rules.
  */
 
-import { equalBytes, toHex } from '../../proto/bytes.ts';
 import type { Call } from '../../proto/hsmd/calls.ts';
 import type { TxWithPsbt } from '../../proto/hsmd/fields.ts';
 import type { Secret } from '../../proto/secret.ts';
@@ -11,7 +10,7 @@ import type { Side } from '../lightning/channel.ts';
 import { recogniseSweep, type SweepKind } from '../lightning/sweep.ts';
 import { basisAt, ourPointAt, setUp } from './commitments.ts';
 import { leastOutput, mostFee, signedWeight } from './fees.ts';
-import { paysWallet } from './our_scripts.ts';
+import { isAgreed, isSafe } from './our_scripts.ts';
 import type { Checks, Scope } from './scope.ts';
 
 interface Swept {
@@ -46,13 +45,9 @@ function check(
     scope.broken(sweep.tag, sweep.facts);
     return {};
   }
-  const { destination, walletIndex, amount, fee } = sweep;
-  const { script } = destination;
-  const isSafe =
-    paysWallet(scope, script, walletIndex) ||
-    scope.settings.allowedScripts.has(toHex(script)) ||
-    equalBytes(script, channel.setup.localShutdownScript);
-  if (!isSafe) scope.broken('policy-sweep-destination-allowlisted', { amount: destination.amount });
+  const { destination, amount, fee } = sweep;
+  if (!isAgreed(channel.setup, destination.script) && !isSafe(scope, destination.script, tx.psbt.outputs[0]))
+    scope.broken('policy-sweep-destination-allowlisted', { amount: destination.amount });
   const weight = signedWeight(tx.tx, []) + wscript.length + witnessBesideScript;
   const most = mostFee(scope.settings, weight);
   if (fee > most || destination.amount < leastOutput)

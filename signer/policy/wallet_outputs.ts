@@ -93,10 +93,10 @@ function fundingOutput(
   return { index, channel, funding, gain: gainOf(scope, psbt, channel, funding, index) };
 }
 
-type Known = readonly [ChannelState, FundingState];
+export type Known = readonly [ChannelState, FundingState];
 
 /** The channel that was set up with this outpoint. */
-function fundingAt({ state }: Scope, outpoint: Outpoint): Known | undefined {
+export function fundingAt({ state }: Scope, outpoint: Outpoint): Known | undefined {
   for (const channel of state.channels.values())
     for (const funding of channel.fundings) if (funding.outpoint === outpoint) return [channel, funding];
   return undefined;
