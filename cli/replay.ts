@@ -16,10 +16,11 @@ const differencesShown = 10;
 
 type Answered = Outcome | Broken;
 
-function targetOf(through: string | undefined, inThisProcess: () => Target<Answered>): Target<Answered> {
-  if (through === undefined) return inThisProcess();
-  if (through === 'inline') return throughExecutables(inlineSeats);
-  if (through === 'bridge') return throughExecutables(bridgeSeats);
+/** The executables to go through; undefined for none, in this process. */
+function seatsOf(through: string | undefined) {
+  if (through === undefined) return undefined;
+  if (through === 'inline') return inlineSeats;
+  if (through === 'bridge') return bridgeSeats;
   throw new UsageError(`--through: expected inline or bridge, got ${through}`);
 }
 
@@ -62,15 +63,19 @@ export const replay = command({
   async run(given, signal) {
     if (given.operands.length === 0)
       throw new UsageError('replay: expected at least one PATH; see: keyhold replay --help');
+    const seats = seatsOf(given.option('through'));
     const sessions = await loadRecordings(given.operands);
+    if (sessions.length === 0)
+      throw new UsageError(`replay: expected recordings in ${given.operands.join(', ')}, found none`);
     const secp = backend(given.option('secp'), systemEntropy);
     const file = await readPolicy(given.option('policy'), secp);
     const judged = file.policy !== 'none';
-    if (judged && given.option('through') !== undefined)
+    if (judged && seats !== undefined)
       throw new UsageError(
         '--policy: expected none with --through, whose clock is the real one: recorded invoices have expired',
       );
-    await using target = targetOf(given.option('through'), () => inProcess(secp, policies(file, sessions, secp)));
+    await using target: Target<Answered> =
+      seats === undefined ? inProcess(secp, policies(file, sessions, secp)) : throughExecutables(seats);
     const total = sessions.reduce((sum, session) => sum + session.requests.length, 0);
     const played = await play(sessions, target, progress(total), signal);
     const { different, excused, missed } = judged

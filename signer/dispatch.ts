@@ -55,8 +55,10 @@ const noPreinit: Preinit = { failPreapprove: false, noPreapproveCheck: false };
 export class Signer {
   readonly #parts: SignerParts;
   readonly #foresight: Foresight;
+  /** Asked for the next init. */
   #preinit = noPreinit;
-  #started: Started | undefined;
+  /** What the last init settled, with what was asked for it. */
+  #started: (Started & Preinit) | undefined;
 
   constructor(parts: SignerParts) {
     this.#parts = parts;
@@ -116,10 +118,13 @@ export class Signer {
         return undefined;
       case 'init': {
         const { secp, secret, policy } = this.#parts;
+        const preinit = this.#preinit;
         const started = await start(secp, secret, request.fields);
-        await policy.start(request.fields, this.#preinit, started);
-        this.#started = started;
-        return encodeReply('init', initReply(this.#started, request.fields.bip32PubVersion, this.#preinit));
+        await policy.start(request.fields, preinit, started);
+        this.#started = { ...started, ...preinit };
+        // It was for this start of lightningd; another one says it again.
+        this.#preinit = noPreinit;
+        return encodeReply('init', initReply(started, request.fields.bip32PubVersion, preinit));
       }
       case 'clientHsmfd':
         if (!this.#parts.secp.isPoint(request.fields.peerId))
@@ -139,8 +144,7 @@ export class Signer {
   ): Uint8Array | Promise<Uint8Array> {
     if (this.#started === undefined) throw new BadRequest(`expected init before ${hsmdName(request.call)}`);
     const { secp, policy } = this.#parts;
-    const { keys, version } = this.#started;
-    const { failPreapprove } = this.#preinit;
+    const { keys, version, failPreapprove } = this.#started;
     const context: Context = { secp, keys, client, version, failPreapprove, acknowledged };
     // One request's fields go to the handler of the same call; TypeScript cannot follow the pairing through the union.
     const handler = handlers[request.call] as Handler<typeof request.call>;
