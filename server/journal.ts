@@ -126,9 +126,7 @@ export class Journal implements AsyncDisposable {
 
   /** Writes all that has gathered; what comes while one write is on its way shares the next. Never rejects. */
   #write(): Promise<void> {
-    this.#writing ??= this.#drain().finally(() => {
-      this.#writing = undefined;
-    });
+    this.#writing ??= this.#drain();
     return this.#writing;
   }
 
@@ -147,6 +145,8 @@ export class Journal implements AsyncDisposable {
         for (const { reject } of waiting) reject(error);
       }
     }
+    // In this very turn: what is appended from now on needs a write of its own.
+    this.#writing = undefined;
   }
 }
 

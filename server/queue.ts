@@ -49,13 +49,17 @@ export class Queue implements Iterable<Waiting> {
   }
 
   /** Whether everything that a request rests on is decided, or will be by this signer before it. */
-  mayBeOffered({ request: { id, lane, call, bytes } }: Waiting, port: SignerPort): boolean {
+  mayBeOffered(waiting: Waiting, port: SignerPort): boolean {
+    return this.#restsOn(waiting).every(({ holder }) => holder === port && port.keepsOrder === true);
+  }
+
+  /** Whether everything that a request rests on is decided. */
+  stands(waiting: Waiting): boolean {
+    return this.#restsOn(waiting).length === 0;
+  }
+
+  #restsOn({ request: { id, lane, call, bytes } }: Waiting): readonly Waiting[] {
     const asked = { call, client: lane.client, request: bytes };
-    return this.undecided().every(
-      (before) =>
-        before.request.id >= id ||
-        (before.holder === port && port.keepsOrder === true) ||
-        !restsOn(asked, before.request.lane.client),
-    );
+    return this.undecided().filter(({ request }) => request.id < id && restsOn(asked, request.lane.client));
   }
 }

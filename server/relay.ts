@@ -296,7 +296,8 @@ export class Relay {
     }
     const answer: Answer =
       problem === undefined ? given : { kind: 'unavailable', message: 'the signer gave an answer of another kind' };
-    if (answer.kind === 'unavailable' && (acknowledged || patienceFor(call, lane.client) === undefined)) {
+    const isAskedAgain = acknowledged || patienceFor(call, lane.client) === undefined || !this.#queue.stands(waiting);
+    if (answer.kind === 'unavailable' && isAskedAgain) {
       log('warn', 'request asked again later', { request: id, call: hsmdName(call), reason: answer.message });
       waiting.holder = undefined;
       this.#later('retry', this.#options.retryMs, () => this.#offerAll());

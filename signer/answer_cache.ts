@@ -11,7 +11,8 @@ interface Kept {
 
 /**
  * The answers to requests that the host has not called settled, by id: a request that it sends again, because the link
- * broke, is not carried out again and its answer is not lost.
+ * broke, is not carried out again and its answer is not lost. That there was none is not kept: asked again later, the
+ * request is carried out.
  */
 export class AnswerCache {
   /** In order of arrival, which is that of the ids but for what was offered again. */
@@ -29,6 +30,9 @@ export class AnswerCache {
     this.#kept.set(id, { request, answer });
     const [oldest] = this.#kept.keys();
     if (this.#kept.size > MOST_KEPT && oldest !== undefined) this.#kept.delete(oldest);
+    void answer.then(({ kind }) => {
+      if (kind === 'unavailable' && this.#kept.get(id)?.answer === answer) this.#kept.delete(id);
+    });
   }
 
   /** Forgets what is settled for good. */

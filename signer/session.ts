@@ -60,8 +60,8 @@ const start: ReadonlySet<number | undefined> = new Set([calls.init.request.numbe
 export class Session {
   readonly #options: SessionOptions;
   readonly #cache = new AnswerCache();
-  /** The end of the last request of each lane that is still busy. */
-  readonly #lanes = new Map<bigint, Promise<unknown>>();
+  /** The last request of each lane that is still busy. */
+  readonly #lanes = new Map<bigint, { readonly id: bigint; readonly answer: Promise<unknown> }>();
   readonly #undecided = new Undecided();
   #boot: Uint8Array | undefined;
   #active = false;
@@ -128,6 +128,7 @@ export class Session {
       this.#boot = boot;
       this.#cache.clear();
       this.#lanes.clear();
+      this.#undecided.hostRestarted();
     }
     this.#options.log('info', 'attached', { node: brief(node), boot: toHex(boot.subarray(0, 4)), active, lease });
     this.#active = active;
@@ -158,6 +159,7 @@ export class Session {
 
   #answer(link: Link, request: Request): void {
     this.#cache.forgetBelow(request.settledBelow);
+    this.#undecided.forgetBelow(request.settledBelow);
     const answer = this.#cache.get(request.id, request.message) ?? this.#carryOut(request);
     void answer.then((value) => link.send({ message: { case: 'answer', value: answerToWire(request.id, value) } }));
   }
@@ -170,9 +172,11 @@ export class Session {
     const who = identity(client);
     const run = () =>
       signer.handle(who, message, signal, acknowledged).then((given) => this.#withAhead(who, message, given));
-    const earlier = this.#lanes.get(lane);
-    const before = [...(earlier === undefined ? [] : [earlier]), ...this.#undecided.before(who, message)];
-    const answer = (before.length === 0 ? run() : Promise.all(before).then(run)).catch((error: unknown): Answer => {
+    const decide = () => this.#undecided.behind(id, who, message, run);
+    const last = this.#lanes.get(lane);
+    // What is asked again where there was no answer does not wait for what came in behind it.
+    const earlier = last !== undefined && last.id < id ? last : undefined;
+    const answer = (earlier === undefined ? decide() : earlier.answer.then(decide)).catch((error: unknown): Answer => {
       log('error', 'request failed in the signer', {
         request: id,
         type: messageType(message),
@@ -180,11 +184,11 @@ export class Session {
       });
       return { kind: 'unavailable', message: 'the signer failed' };
     });
-    this.#lanes.set(lane, answer);
-    if (acknowledged) this.#undecided.add(who, answer);
+    if (earlier === last) this.#lanes.set(lane, { id, answer });
+    if (acknowledged) this.#undecided.add(id, who, answer);
     this.#cache.put(id, message, answer);
     void answer.then(() => {
-      if (this.#lanes.get(lane) === answer) this.#lanes.delete(lane);
+      if (this.#lanes.get(lane)?.answer === answer) this.#lanes.delete(lane);
     });
     return answer;
   }

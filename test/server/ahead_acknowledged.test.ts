@@ -215,6 +215,22 @@ test('while the signer cannot decide it, what rests on it waits at the host and 
   t.deepEqual(offered(), ['36*', '22', '23', '36*', '40', '22']);
 });
 
+test('what came behind it and could not be decided either is asked again behind it, however patient it is', async (t) => {
+  const { clock, port, ask, offered } = await setUp({ journal: new Paper() });
+  await ask(channel, revocation(0));
+  const asked = ask(other, revoke(0));
+  await settled();
+  port.offered(1).answer({ kind: 'unavailable', message: 'locked' });
+  await settled();
+  port.offered(2).answer({ kind: 'unavailable', message: 'what it rests on is not decided' });
+  await clock.pass(relayDefaults.retryMs);
+  t.deepEqual(offered(), ['36*', '40', '36*', '40']);
+  port.reply(3, validated);
+  await settled();
+  port.offered(4).answer({ kind: 'unavailable', message: 'locked' });
+  t.like(await asked, { kind: 'unavailable', message: 'locked' });
+});
+
 test('a signer that keeps no order gets what rests on it when it has decided', async (t) => {
   const { relay, port, ask, offered } = await setUp({ journal: new Paper() });
   await ask(channel, revocation(0));

@@ -151,6 +151,28 @@ test('what is asked again after the link broke is answered again, not carried ou
   t.is(handled.length, 2);
 });
 
+test('a request that there was no answer to is carried out when it is asked again', async (t) => {
+  const { open, handled, reply } = setUp();
+  const { stream } = open();
+  stream.welcome();
+  stream.ask(1n, checkFutureSecret(1));
+  await settled();
+  handled[0]?.answer({ kind: 'unavailable', message: 'locked' });
+  await settled();
+  stream.ask(1n, checkFutureSecret(1));
+  await settled();
+  t.is(handled.length, 2);
+  reply(1);
+  await settled();
+  t.deepEqual(
+    stream.said('answer').map(({ id, outcome }) => [id, outcome.case]),
+    [
+      [1n, 'unavailable'],
+      [1n, 'reply'],
+    ],
+  );
+});
+
 test('an id that comes back with other bytes is neither carried out nor answered with the first reply', async (t) => {
   const { open, handled, reply } = setUp();
   const { stream } = open();
@@ -158,6 +180,7 @@ test('an id that comes back with other bytes is neither carried out nor answered
   stream.ask(1n, checkFutureSecret(1));
   await settled();
   reply(0);
+  await settled();
   stream.ask(1n, checkFutureSecret(2));
   await settled();
   t.is(handled.length, 1);
