@@ -5,22 +5,22 @@
 
 import { toHex } from '../../proto/bytes.ts';
 import type { Side } from '../lightning/channel.ts';
-import type { ChannelState, ContentState, Settled, SideState } from '../state/channel_state.ts';
+import { balanceOf, channelLoss, entered, type Interval } from '../state/account.ts';
+import type { ChannelState, Settled, SideState } from '../state/channel_state.ts';
 import { addFlows, type Flow, flowsOf, noFlow } from '../state/flows.ts';
 import { type NodeState, pour } from '../state/node_state.ts';
-import { type Interval, ourBalance, type Settlement, settlements } from '../state/settlement.ts';
+import { type Settlement, settlements } from '../state/settlement.ts';
 import { channelKey } from '../state/state.ts';
 import { allowPayment, approvalOf } from './payment.ts';
 import type { Tag } from './rules.ts';
 import type { Facts, Scope } from './scope.ts';
 import { feeBudget } from './settings.ts';
 
-/** What one commitment became another, on one side of a channel. */
+/** A new commitment of one side. */
 export interface Step {
-  readonly before: ContentState;
-  readonly after: ContentState;
   readonly owner: Side;
-  readonly opener: Side;
+  /** What it shows of our balance, as if all were in the channel's first funding; msat. */
+  readonly shown: Interval;
 }
 
 /** A way the step may have gone, with the state it leads to. */
@@ -80,8 +80,8 @@ function shortageOf(scope: Scope, node: NodeState, before: ChannelState, after: 
   return undefined;
 }
 
-/** A payment with HTLCs still in flight, or settled on one side only, is not over. */
-function closeFinished(scope: Scope, channel: ChannelState, node: NodeState): Outcome {
+/** Payments that are over use their approvals up. One with HTLCs in flight, or settled on one side only, is not over. */
+export function closeFinished(scope: Scope, channel: ChannelState, node: NodeState): Outcome {
   const { local, remote } = channel.sides;
   const key = channelKey(channel.peer, channel.dbid);
   const flows = flowsOf(channel);
@@ -132,9 +132,15 @@ function checkExpiries(scope: Scope, before: ChannelState, after: ChannelState):
   }
 }
 
-/** The unlisted loss of a settlement, poured into its bucket; undefined where that runs over. */
-function afford({ settings, now }: Scope, node: NodeState, loss: bigint): NodeState | undefined {
-  if (loss === 0n) return node;
+/** What the channel loses beside its listed HTLCs, poured into its bucket; undefined where that runs over. */
+function afford(
+  { settings, now }: Scope,
+  node: NodeState,
+  before: ChannelState,
+  after: ChannelState,
+): NodeState | undefined {
+  const loss = channelLoss(after.sides) - channelLoss(before.sides);
+  if (loss <= 0n) return node;
   const unlisted = pour(node.buckets.unlisted, loss, settings.unlistedMsatPerDay, now);
   return unlisted && { ...node, buckets: { ...node.buckets, unlisted } };
 }
@@ -144,23 +150,23 @@ function afford({ settings, now }: Scope, node: NodeState, loss: bigint): NodeSt
  * settled. Asks the owner about payments that nothing else allows.
  */
 export async function settle(scope: Scope, before: ChannelState, accepted: ChannelState, step: Step): Promise<Outcome> {
-  const { settings } = scope;
-  const { owner, opener } = step;
+  const { owner, shown } = step;
   const side = accepted.sides[owner];
-  const balance = (content: ContentState): Interval => ourBalance(content, opener, settings.maxDustSat);
+  const [was, is] = [before, accepted].map(({ sides }) => sides[owner].accepted.at(-1)?.htlcs ?? []);
   let worst: Shortage | undefined;
   let node = scope.state.node;
   const asked = new Set<string>();
   for (;;) {
     const ways = settlements(
-      { balance: balance(step.before), htlcs: step.before.htlcs },
-      { balance: balance(step.after), htlcs: step.after.htlcs },
-      settings.unlistedMsatPerDay,
+      { balance: balanceOf(side.account), htlcs: was ?? [] },
+      { balance: shown, htlcs: is ?? [] },
+      scope.settings.unlistedMsatPerDay,
     );
     for (const way of ways) {
-      const affordable = afford(scope, node, way.unlistedLoss);
+      const account = entered(side.account, way.moved, shown);
+      const channel = withSide(accepted, owner, { ...side, account, settled: addSettled(side.settled, way) });
+      const affordable = afford(scope, node, before, channel);
       if (affordable === undefined) continue;
-      const channel = withSide(accepted, owner, { ...side, settled: addSettled(side.settled, way) });
       const shortage = shortageOf(scope, affordable, before, channel);
       if (shortage === undefined) {
         checkExpiries(scope, before, channel);
@@ -170,8 +176,8 @@ export async function settle(scope: Scope, before: ChannelState, accepted: Chann
     }
     if (worst === undefined) {
       scope.broken('policy-commitment-balance', {
-        before: balance(step.before).most / 1000n,
-        after: balance(step.after).most / 1000n,
+        before: side.account.ours / 1000n,
+        after: shown.most / 1000n,
       });
       return { channel: accepted, node };
     }

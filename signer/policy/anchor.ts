@@ -13,7 +13,6 @@ import { anchorValue, expectedWeight } from '../lightning/fees.ts';
 import { htlcTxOutputScript } from '../lightning/htlc_tx.ts';
 import { anchorScript } from '../lightning/scripts.ts';
 import { assemble } from '../lightning/template.ts';
-import type { ContentState } from '../state/channel_state.ts';
 import { basisAt, type Found, findCommitment, ourPointAt, setUp } from './commitments.ts';
 import { mostFee, signedWeight } from './fees.ts';
 import { isSafe } from './our_scripts.ts';
@@ -23,7 +22,7 @@ import { checkAmounts, claimedInputs, listsKey, signsAll, type WalletInput } fro
 type Bump = Extract<Call, 'signAnchorspend' | 'signHtlcTxMingle'>;
 
 /** What of a commitment could be ours. */
-function stake({ toLocal, htlcs }: ContentState): bigint {
+function stake({ content: { toLocal }, commitment: { htlcs } }: Found): bigint {
   return (toLocal ?? 0n) + htlcs.reduce((sum, { amount }) => sum + amount / 1000n, 0n);
 }
 
@@ -87,9 +86,12 @@ function anchorspend(scope: Scope, request: RequestOf<'signAnchorspend'>): Verdi
   }
   checkAmounts(scope, psbt, claimed);
   const lost = lossOf(scope, psbt, claimed, new Set());
-  const saves = anchors.reduce((sum, { content }) => sum + stake(content), 0n);
+  const saves = anchors.reduce((sum, found) => sum + stake(found), 0n);
   // The child pays for its parent too.
-  const parents = anchors.reduce((sum, { content }) => sum + Number(expectedWeight(true, content.htlcs.length)), 0);
+  const parents = anchors.reduce(
+    (sum, { commitment }) => sum + Number(expectedWeight(true, commitment.htlcs.length)),
+    0,
+  );
   checkFee(scope, lost, weightOf(psbt) + parents, saves);
   return {};
 }
@@ -107,7 +109,7 @@ function pairedOutput(
   const point = found && ourPointAt(scope, peerId, dbid, found.commitment.number);
   if (channel === undefined || output === undefined || found === undefined || point === undefined) return undefined;
   const basis = basisAt(scope, channel, peerId, dbid, 'local', point);
-  const isHtlcs = found.content.htlcs.some(({ amount }) => amount / 1000n === output.amount);
+  const isHtlcs = found.commitment.htlcs.some(({ amount }) => amount / 1000n === output.amount);
   return isHtlcs && equalBytes(p2wsh(htlcTxOutputScript(basis)), output.script) ? output.amount : undefined;
 }
 

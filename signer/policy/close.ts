@@ -10,8 +10,8 @@ import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import type { Funding, Side } from '../lightning/channel.ts';
 import { type MutualClose, recogniseClose, walletIndexOf } from '../lightning/closing.ts';
 import { obscuringFactor } from '../lightning/keys.ts';
+import { ourBalance } from '../state/account.ts';
 import type { ChannelState, ContentState, FundingState, Setup } from '../state/channel_state.ts';
-import { ourBalance } from '../state/settlement.ts';
 import { channelNames } from './channel_names.ts';
 import { channelFor, outpointOf } from './commitment.ts';
 import { findCommitment, setUp } from './commitments.ts';
@@ -115,7 +115,7 @@ async function mutualClose(scope: Scope, request: CloseRequest): Promise<Verdict
     scope.broken(close.tag, close.facts);
     return {};
   }
-  const pending = contents.reduce((most, { htlcs }) => Math.max(most, htlcs.length), 0);
+  const pending = Math.max(...Object.values(channel.sides).map(({ accepted }) => accepted.at(-1)?.htlcs.length ?? 0));
   if (pending > 0) scope.broken('policy-mutual-no-pending-htlcs', { htlcs: pending });
   checkValue(scope, close, signedWeight(tx.tx, []), due, opener);
   return { changes: { channel: closedBy(channel, toHex(txid(tx.tx))) } };

@@ -12,8 +12,9 @@ const marker = 2;
 /** Counts and lengths with a signature of 72 bytes and its type: with a key, on a key path, for 2-of-2 with both keys. */
 const witnessWeight = { p2wpkh: 108, p2tr: 66, other: 222 } as const;
 
-/** An output below this is not relayed (P2TR's dust at 3 sat per vbyte). */
+/** Outputs below these are not relayed: P2WSH's and P2TR's dust at 3 sat per vbyte, and P2WPKH's. */
 export const leastOutput = 330n;
+export const leastP2wpkh = 294n;
 
 function witnessOf(spent: TxOutput | undefined): number {
   if (spent === undefined) return witnessWeight.other;

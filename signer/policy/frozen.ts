@@ -5,7 +5,7 @@
  */
 
 import type { Call } from '../../proto/hsmd/calls.ts';
-import { type ChannelState, type ContentState, highest, type Outpoint } from '../state/channel_state.ts';
+import { type AcceptedCommitment, type ChannelState, highest, type Outpoint } from '../state/channel_state.ts';
 import { without } from '../state/settlement.ts';
 import type { Tag } from './rules.ts';
 import type { Scope } from './scope.ts';
@@ -30,9 +30,11 @@ export function checkNotFrozen(scope: Scope, call: Call): void {
 }
 
 /** Whether we get no less from publishing `after` than from `before`, whatever becomes of the HTLCs we offered. */
-function noWorse(before: ContentState, after: ContentState): boolean {
+function noWorse(before: AcceptedCommitment, after: AcceptedCommitment, outpoint: Outpoint): boolean {
   const received = before.htlcs.filter(({ side }) => side === 'remote');
-  return (after.toLocal ?? 0n) >= (before.toLocal ?? 0n) && without(received, after.htlcs).length === 0;
+  const [was, is] = [before, after].map(({ contents }) => contents.get(outpoint));
+  if (was === undefined || is === undefined) return false;
+  return (is.toLocal ?? 0n) >= (was.toLocal ?? 0n) && without(received, after.htlcs).length === 0;
 }
 
 /**
@@ -46,13 +48,13 @@ export function freeze(
   { number, outpoint, tag }: { readonly number: bigint; readonly outpoint: Outpoint; readonly tag: Tag | string },
 ): ChannelState {
   const { local } = state.sides;
-  const before = local.accepted.at(-1)?.contents.get(outpoint);
-  const after = accepted.sides.local.accepted.find((each) => each.number === number)?.contents.get(outpoint);
+  const before = local.accepted.at(-1);
+  const after = accepted.sides.local.accepted.find((each) => each.number === number);
   const publishable =
     number === highest(local) + 1n &&
     state.closing === undefined &&
     before !== undefined &&
     after !== undefined &&
-    noWorse(before, after);
+    noWorse(before, after, outpoint);
   return { ...(publishable ? accepted : state), frozen: { number, tag } };
 }

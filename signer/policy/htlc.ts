@@ -10,8 +10,8 @@ import type { Htlc, TxWithPsbt } from '../../proto/hsmd/fields.ts';
 import type { Side } from '../lightning/channel.ts';
 import { htlcFee, htlcKind } from '../lightning/fees.ts';
 import { type HtlcSpend, recogniseHtlcTx } from '../lightning/htlc_request.ts';
-import type { AcceptedCommitment, ContentState } from '../state/channel_state.ts';
-import { basisAt, findCommitment, ourPointAt, setUp } from './commitments.ts';
+import type { AcceptedCommitment } from '../state/channel_state.ts';
+import { basisAt, type Found, findCommitment, ourPointAt, setUp } from './commitments.ts';
 import type { Checks, Scope } from './scope.ts';
 
 interface Asked {
@@ -35,7 +35,7 @@ function isSame(htlc: Htlc, { kind, hash160, amount }: HtlcSpend, owner: Side): 
 function checkHtlc(
   scope: Scope,
   spend: HtlcSpend,
-  { htlcs, feerate }: ContentState,
+  { commitment: { htlcs }, content: { feerate } }: Found,
   owner: Side,
   anchors: boolean,
 ): void {
@@ -68,7 +68,7 @@ function check(
     scope.broken(spend.tag, spend.facts);
     return {};
   }
-  checkHtlc(scope, spend, found.content, owner, basis.channel.anchors);
+  checkHtlc(scope, spend, found, owner, basis.channel.anchors);
   return {};
 }
 

@@ -1,11 +1,31 @@
 /** What a commitment may hold, whoever owns it: fees, HTLCs, dust, lease delays. */
 
+import { isP2wpkh } from '../bitcoin/script.ts';
 import { htlcFee } from '../lightning/fees.ts';
 import type { Commitment } from '../lightning/recognise.ts';
+import { leastOutput, leastP2wpkh } from './fees.ts';
 import type { Scope } from './scope.ts';
 
 /** Blocks a lease lasts at most (lease_rates.c). */
 const longestLease = 4032;
+
+/**
+ * The opener pays the fee of the message's feerate to the miners, unless it owns less than that and has no output. What is
+ * not paid would be in somebody's output instead.
+ */
+function checkFeePaid(scope: Scope, { channel, owner, toOwner, toOther, trimmed, feerate }: Commitment): void {
+  const openers = channel.opener === owner ? toOwner : toOther;
+  if (trimmed < 0n && openers !== undefined) scope.broken('policy-commitment-fee-range', { feerate, unpaid: -trimmed });
+}
+
+/** An output that nodes take for dust keeps the whole commitment from being relayed. */
+function checkRelayed(scope: Scope, { outputs }: Commitment): void {
+  for (const { role, amount, script } of outputs) {
+    const least = isP2wpkh(script) ? leastP2wpkh : leastOutput;
+    if (role.kind !== 'anchor' && amount < least)
+      scope.broken('policy-commitment-outputs-trimmed', { output: amount, least });
+  }
+}
 
 export function checkLimits(scope: Scope, commitment: Commitment): void {
   const { settings, height } = scope;
@@ -18,6 +38,8 @@ export function checkLimits(scope: Scope, commitment: Commitment): void {
       least: settings.minFeeratePerkw,
       most: settings.maxFeeratePerkw,
     });
+  checkFeePaid(scope, commitment);
+  checkRelayed(scope, commitment);
   if (htlcs.length > settings.maxHtlcs)
     scope.broken('policy-commitment-htlc-count-limit', { htlcs: htlcs.length, most: settings.maxHtlcs });
   const inFlight = htlcs.reduce((sum, { amount }) => sum + amount, 0n) / 1000n;

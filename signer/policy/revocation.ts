@@ -4,7 +4,8 @@ import { equalBytes } from '../../proto/bytes.ts';
 import type { Call } from '../../proto/hsmd/calls.ts';
 import type { Side } from '../lightning/channel.ts';
 import { type ChannelState, highest, type SideState } from '../state/channel_state.ts';
-import type { Checks, Scope } from './scope.ts';
+import { closeFinished } from './accounts.ts';
+import type { Changes, Checks, Scope } from './scope.ts';
 
 function channelOf(scope: Scope): ChannelState | undefined {
   const { client } = scope.context;
@@ -15,14 +16,17 @@ function revoked(side: SideState, through: bigint): SideState {
   return { ...side, revokedThrough: through, accepted: side.accepted.filter(({ number }) => number > through) };
 }
 
-function withRevoked(channel: ChannelState, side: Side, through: bigint): ChannelState {
-  return { ...channel, sides: { ...channel.sides, [side]: revoked(channel.sides[side], through) } };
+/** With its last commitment that has an HTLC, a payment may be over. */
+function withRevoked(scope: Scope, before: ChannelState, side: Side, through: bigint): Changes {
+  const after = { ...before, sides: { ...before.sides, [side]: revoked(before.sides[side], through) } };
+  const { channel, node } = closeFinished(scope, after, scope.state.node);
+  return { channel, ...(node !== scope.state.node && { node }) };
 }
 
 type RevocationCall = Extract<Call, 'validateRevocation' | 'revokeCommitmentTx' | 'getPerCommitmentPoint'>;
 
 export const revocationChecks: Checks<RevocationCall> = {
-  /** The secret must be of the point we signed for; the peer revokes in order. */
+  /** The secret must be of the point we signed for; the peer revokes in order, and only for what it has instead. */
   validateRevocation(scope, { revokeNum, perCommitmentSecret }) {
     const { secp } = scope.context;
     const channel = channelOf(scope);
@@ -34,14 +38,13 @@ export const revocationChecks: Checks<RevocationCall> = {
       perCommitmentSecret.use((bytes) => secp.isScalar(bytes)) &&
       known?.point !== undefined &&
       equalBytes(secp.publicKey(perCommitmentSecret), known.point);
-    if (!right || revokeNum !== remote.revokedThrough + 1n) {
-      scope.broken('policy-commitment-previous-revoked', {
-        ...facts,
-        secret: right ? 'out of order' : 'of another point',
-      });
+    const inOrder = revokeNum === remote.revokedThrough + 1n && revokeNum < highest(remote);
+    if (!right || !inOrder) {
+      const secret = right ? 'out of order' : 'of another point';
+      scope.broken('policy-commitment-previous-revoked', { ...facts, secret });
       return {};
     }
-    return { changes: { channel: withRevoked(channel, 'remote', revokeNum) } };
+    return { changes: withRevoked(scope, channel, 'remote', revokeNum) };
   },
 
   /** N is given up only for an N+1 that the peer signed, for every funding that may confirm. */
@@ -63,13 +66,12 @@ export const revocationChecks: Checks<RevocationCall> = {
       });
     if (channel.closing !== undefined)
       scope.broken('policy-revoke-not-closed', { number: commitNum, closing: channel.closing.kind });
-    return { changes: { channel: withRevoked(channel, 'local', commitNum) } };
+    return { changes: withRevoked(scope, channel, 'local', commitNum) };
   },
 
   getPerCommitmentPoint(scope, { n }) {
-    const validated = highest(
-      channelOf(scope)?.sides.local ?? { accepted: [], revokedThrough: -1n, settled: new Map() },
-    );
+    const local = channelOf(scope)?.sides.local;
+    const validated = local === undefined ? -1n : highest(local);
     // One further than the reply to 35 has: the host acknowledges the next commitment with it (docs/latency.md).
     const furthest = validated + 2n;
     if (n > furthest) scope.broken('policy-per-commitment-point-ahead', { number: n, furthest });

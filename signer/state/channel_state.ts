@@ -4,13 +4,14 @@
  *
  * Invariants, kept by the transitions:
  * - local.revokedThrough < the number of every commitment in local.accepted; the same for remote.
- * - every number in `accepted` has a content for each funding that was live when it was accepted.
+ * - a number in `accepted` was first accepted for a live funding.
  * - once `closing` is set, local.revokedThrough and the highest local number no longer change.
  */
 
 import type { RequestOf } from '../../proto/hsmd/calls.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import type { Side } from '../lightning/channel.ts';
+import type { Account } from './account.ts';
 
 /** `txid:vout` of a funding output, the txid in internal byte order and hex. */
 export type Outpoint = string;
@@ -41,8 +42,6 @@ export interface ContentState {
   /** Satoshi, undefined where there is no such output. */
   readonly toLocal: bigint | undefined;
   readonly toRemote: bigint | undefined;
-  /** The untrimmed ones. */
-  readonly htlcs: readonly Htlc[];
   /** Satoshi per 1000 weight. */
   readonly feerate: number;
   /** Satoshi: what the opener pays at that feerate, anchors included. */
@@ -56,16 +55,21 @@ export interface AcceptedCommitment {
   readonly number: bigint;
   /** The per-commitment point: the peer's as it came, ours undefined (it follows from the number). */
   readonly point: Uint8Array | undefined;
+  /** The untrimmed ones, the same for each funding. */
+  readonly htlcs: readonly Htlc[];
+  /** By funding. One that is no longer there takes its content with it. */
   readonly contents: ReadonlyMap<Outpoint, ContentState>;
 }
 
 export interface SideState {
-  /** Not yet revoked, in order of their numbers; at most three. */
+  /** Not yet revoked, in order of their numbers; at most two. After the first there is always one. */
   readonly accepted: readonly AcceptedCommitment[];
   /** Every number up to this one is revoked; -1 where none is. */
   readonly revokedThrough: bigint;
   /** What was settled by HTLCs that left this side's commitments, by payment hash (hex), msat. */
   readonly settled: ReadonlyMap<string, Settled>;
+  /** What is ours by the newest of them. */
+  readonly account: Account;
 }
 
 /** Msat paid with a preimage for one hash: out of the channel by us, into it by the peer. */
@@ -93,7 +97,12 @@ export interface ChannelState {
   readonly frozen?: { readonly number: bigint; readonly tag: string } | undefined;
 }
 
-const untouched: SideState = { accepted: [], revokedThrough: -1n, settled: new Map() };
+const untouched: SideState = {
+  accepted: [],
+  revokedThrough: -1n,
+  settled: new Map(),
+  account: { ours: 0n, lost: 0n },
+};
 
 /** A channel that new_channel just announced. */
 export function freshChannel(peer: string, dbid: bigint): ChannelState {

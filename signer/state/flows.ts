@@ -7,7 +7,7 @@ import { toHex } from '../../proto/bytes.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import type { Side } from '../lightning/channel.ts';
 import { once } from '../once.ts';
-import type { AcceptedCommitment, ChannelState, SideState } from './channel_state.ts';
+import type { ChannelState, SideState } from './channel_state.ts';
 
 /** One hash in one channel, or summed over several. Amounts msat, expiries block heights. */
 export interface Flow {
@@ -20,11 +20,6 @@ export interface Flow {
 }
 
 export const noFlow: Flow = { out: 0n, in: 0n, inExpiry: undefined, outExpiry: undefined };
-
-function htlcsOf(commitment: AcceptedCommitment | undefined): readonly Htlc[] {
-  const [content] = commitment?.contents.values() ?? [];
-  return content?.htlcs ?? [];
-}
 
 function earlier(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined ? b : b === undefined ? a : Math.min(a, b);
@@ -56,9 +51,9 @@ function flowsIn(settled: SideState['settled'], htlcs: readonly Htlc[]): Map<str
  * What was settled since an older one stands in it as an HTLC.
  */
 function onSide({ accepted, settled }: SideState): Map<string, Flow> {
-  const flows = flowsIn(settled, htlcsOf(accepted.at(-1)));
+  const flows = flowsIn(settled, accepted.at(-1)?.htlcs ?? []);
   for (const commitment of accepted.slice(0, -1)) {
-    const inOlder = flowsIn(new Map(), htlcsOf(commitment));
+    const inOlder = flowsIn(new Map(), commitment.htlcs);
     for (const [hash, older] of inOlder) {
       const flow = flows.get(hash) ?? noFlow;
       flows.set(hash, { ...flow, out: larger(flow.out, older.out), outExpiry: later(flow.outExpiry, older.outExpiry) });

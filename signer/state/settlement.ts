@@ -5,27 +5,14 @@
  */
 
 import type { Htlc } from '../../proto/hsmd/fields.ts';
-import type { Side } from '../lightning/channel.ts';
-import type { ContentState } from './channel_state.ts';
-
-export interface Interval {
-  readonly least: bigint;
-  readonly most: bigint;
-}
+import type { Interval } from './account.ts';
 
 /** One way to explain how one commitment became the next. */
 export interface Settlement {
   /** HTLCs we offered that were paid, and ones offered to us that we were paid for. */
   readonly paid: readonly Htlc[];
-  /** What we lost beyond every listed HTLC, msat: payments too small for an output. */
-  readonly unlistedLoss: bigint;
-}
-
-/** What we own in a commitment besides HTLCs, before the fees we pay as its opener. */
-export function ourBalance({ toLocal, openerPays }: ContentState, opener: Side, dustLimit: bigint): Interval {
-  const fees = opener === 'local' ? openerPays : 0n;
-  if (toLocal === undefined) return { least: 0n, most: (dustLimit + fees) * 1000n };
-  return { least: (toLocal + fees) * 1000n, most: (toLocal + fees) * 1000n + 999n };
+  /** Msat that came to us by it: HTLCs we offered that failed, ones we were paid for, less ones we newly offered. */
+  readonly moved: bigint;
 }
 
 function key({ side, paymentHash, amount, cltvExpiry }: Htlc): string {
@@ -49,7 +36,7 @@ function total(htlcs: readonly Htlc[]): bigint {
 
 /**
  * Every way to explain the change from `before` to `after`, likeliest first: those that add up to the msat, then those
- * that leave a loss of at most `unlistedLimit`, then those with a gain. At most `attempts` are looked at.
+ * that leave least over, a gain or a loss of at most `unlistedLimit`. At most `attempts` are looked at.
  */
 export function* settlements(
   before: { readonly balance: Interval; readonly htlcs: readonly Htlc[] },
@@ -64,14 +51,15 @@ export function* settlements(
     least: after.balance.least - before.balance.most + offered,
     most: after.balance.most - before.balance.least + offered,
   };
-  const near: Settlement[] = [];
+  const near: (Settlement & { readonly off: bigint })[] = [];
   for (const { ours, sum } of subsets(removed, returned, unlistedLimit, attempts)) {
     const paid = removed.filter((htlc) => ours.has(htlc) === (htlc.side === 'remote'));
-    const loss = sum > returned.most ? sum - returned.most : 0n;
-    if (loss === 0n && sum >= returned.least) yield { paid, unlistedLoss: 0n };
-    else near.push({ paid, unlistedLoss: loss });
+    const moved = sum - offered;
+    if (sum > returned.most) near.push({ paid, moved, off: sum - returned.most });
+    else if (sum < returned.least) near.push({ paid, moved, off: returned.least - sum });
+    else yield { paid, moved };
   }
-  yield* near.sort((a, b) => compare(a.unlistedLoss, b.unlistedLoss));
+  yield* near.sort((a, b) => compare(a.off, b.off));
 }
 
 function compare(a: bigint, b: bigint): number {

@@ -31,14 +31,7 @@ function withHtlcs(by: (htlc: Htlc) => Htlc) {
     change((channel) => {
       const with_ = (side: ChannelState['sides']['local']) => ({
         ...side,
-        accepted: side.accepted.map((each) => ({
-          ...each,
-          contents: new Map(
-            [...each.contents].map(
-              ([outpoint, content]) => [outpoint, { ...content, htlcs: content.htlcs.map(by) }] as const,
-            ),
-          ),
-        })),
+        accepted: side.accepted.map((each) => ({ ...each, htlcs: each.htlcs.map(by) })),
       });
       return { ...channel, sides: { local: with_(channel.sides.local), remote: with_(channel.sides.remote) } };
     });

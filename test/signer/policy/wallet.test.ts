@@ -119,7 +119,7 @@ refuses('policy-onchain-initial-commitment-countersigned', {
     change((channel) => {
       const { local } = channel.sides;
       const newest = local.accepted.at(-1);
-      const next = { number: (newest?.number ?? 0n) + 1n, point: undefined, contents: new Map() };
+      const next = { number: (newest?.number ?? 0n) + 1n, point: undefined, htlcs: [], contents: new Map() };
       return { ...channel, sides: { ...channel.sides, local: { ...local, accepted: [...local.accepted, next] } } };
     }),
 });
