@@ -98,10 +98,9 @@ refuses('policy-onchain-fee-range', {
     change((channel) => {
       const accepted = channel.sides.local.accepted.map((each) => ({
         ...each,
+        htlcs: [],
         contents: new Map(
-          [...each.contents].map(
-            ([outpoint, content]) => [outpoint, { ...content, toLocal: 2000n, htlcs: [] }] as const,
-          ),
+          [...each.contents].map(([outpoint, content]) => [outpoint, { ...content, toLocal: 2000n }] as const),
         ),
       }));
       return { ...channel, sides: { ...channel.sides, local: { ...channel.sides.local, accepted } } };

@@ -5,12 +5,10 @@ import type { Transaction } from '../../../proto/bitcoin/tx.ts';
 import type { RequestOf } from '../../../proto/hsmd/calls.ts';
 import { p2wpkh } from '../../../signer/bitcoin/script.ts';
 import type { Purpose } from '../../../signer/policy/purpose.ts';
-import type { ContentState } from '../../../signer/state/channel_state.ts';
-import { type Moment, momentOf, withTx } from './recorded_scope.ts';
+import { momentOf, withTx } from './recorded_scope.ts';
 import { refuses } from './refusals.ts';
 
 type Close = RequestOf<'signMutualCloseTx'>;
-type At = Moment<'signMutualCloseTx'>;
 
 /** We opened it and pay the fee: 839 820 are ours. */
 const opener = ['everyday/l1', 'signMutualCloseTx'] as const;
@@ -77,10 +75,13 @@ refuses('policy-mutual-destination-allowlisted', {
 refuses('policy-mutual-no-pending-htlcs', {
   refuses: 'while an HTLC is pending',
   at: opener,
-  state: withContent((content) => ({
-    ...content,
-    htlcs: [{ side: 'remote', amount: 5000n, paymentHash: new Uint8Array(32), cltvExpiry: 1 }],
-  })),
+  state: ({ change }) =>
+    change((channel) => {
+      const { remote } = channel.sides;
+      const htlc = { side: 'remote', amount: 5000n, paymentHash: new Uint8Array(32), cltvExpiry: 1 } as const;
+      const accepted = remote.accepted.map((each) => ({ ...each, htlcs: [htlc] }));
+      return { ...channel, sides: { ...channel.sides, remote: { ...remote, accepted } } };
+    }),
 });
 refuses('policy-mutual-format', {
   refuses: 'a locktime in the legacy form',
@@ -92,18 +93,6 @@ refuses('policy-mutual-format', {
   at: opener,
   request: closing(({ inputs }) => ({ inputs: inputs.map((each) => ({ ...each, vout: 7 })) })),
 });
-
-function withContent(by: (content: ContentState) => ContentState) {
-  return ({ change }: At): void =>
-    change((channel) => {
-      const { remote } = channel.sides;
-      const accepted = remote.accepted.map((each) => ({
-        ...each,
-        contents: new Map([...each.contents].map(([outpoint, content]) => [outpoint, by(content)] as const)),
-      }));
-      return { ...channel, sides: { ...channel.sides, remote: { ...remote, accepted } } };
-    });
-}
 
 test('a close to a script of the owner’s asks for that script and amount', async (t) => {
   const asked: Purpose[] = [];
