@@ -36,11 +36,11 @@ export const copyLimits = { entries: 1 << 18, bytes: 64 << 20, head: 4096 } as c
 const headKey = 'head';
 
 export class StateCopy {
-  readonly #map: DurableMap;
+  readonly #map: Pick<DurableMap, 'entries' | 'write'>;
   readonly #clock: Clock;
   #updates: Promise<unknown> = Promise.resolve();
 
-  constructor(map: DurableMap, clock: Clock) {
+  constructor(map: Pick<DurableMap, 'entries' | 'write'>, clock: Clock) {
     this.#map = map;
     this.#clock = clock;
   }

@@ -4,6 +4,7 @@ import test from 'ava';
 import { concat, toHex } from '../../../proto/bytes.ts';
 import { calls } from '../../../proto/hsmd/calls.ts';
 import { encodeMessage } from '../../../proto/hsmd/message.ts';
+import { inEveryWay } from './attack.ts';
 import { channeld, hashOf, TestChannel } from './channel.ts';
 import { type InvoiceTerms, signedInvoice } from './invoice.ts';
 import { nodeKeys, World } from './world.ts';
@@ -11,30 +12,34 @@ import { nodeKeys, World } from './world.ts';
 const payee = nodeKeys(50);
 const hash = hashOf('coffee');
 
-test('attack 9, an unknown message, a cut one and a huge one: one refusal each, and the next request is served', async (t) => {
-  const world = await World.open();
-  const channel = await TestChannel.open(world);
-  channel.setFeerate(1500);
-  const client = channel.client(channeld);
-  const good = encodeMessage(calls.revokeCommitmentTx.request, { commitNum: 0n });
-  const { version } = world.store.head;
-  const cases: readonly (readonly [string, Uint8Array])[] = [
-    ['no bytes', new Uint8Array()],
-    ['one byte', Uint8Array.of(0)],
-    ['an unknown type', Uint8Array.of(0x7f, 0xff, 1, 2, 3)],
-    ['a reply', Uint8Array.of(0, 112, ...new Uint8Array(65))],
-    ['a cut request', good.subarray(0, -1)],
-    ['a huge one', concat(Uint8Array.of(0, 19), new Uint8Array(40_000_000).fill(0xff))],
-    ['a length beyond its end', Uint8Array.of(0, 19, 0x7f, 0xff, 0xff, 0xff, 1, 2, 3)],
-  ];
-  for (const [what, bytes] of cases) {
-    const answer = await world.handle(client, bytes);
-    t.is(answer.kind, 'malformed', what);
-    await t.notThrowsAsync(world.ask(client, 'getPerCommitmentPoint', { n: 0n }), `after ${what}`);
-  }
-  t.is(world.store.head.version, version);
-  await channel.commit();
-});
+inEveryWay(
+  'attack 9, an unknown message, a cut one and a huge one: one refusal each, and the next request is served',
+  async (t, world, between) => {
+    const channel = await TestChannel.open(world);
+    channel.setFeerate(1500);
+    await between();
+    const client = channel.client(channeld);
+    const good = encodeMessage(calls.revokeCommitmentTx.request, { commitNum: 0n });
+    const { version } = world.store.head;
+    const cases: readonly (readonly [string, Uint8Array])[] = [
+      ['no bytes', new Uint8Array()],
+      ['one byte', Uint8Array.of(0)],
+      ['an unknown type', Uint8Array.of(0x7f, 0xff, 1, 2, 3)],
+      ['a reply', Uint8Array.of(0, 112, ...new Uint8Array(65))],
+      ['a cut request', good.subarray(0, -1)],
+      ['a huge one', concat(Uint8Array.of(0, 19), new Uint8Array(40_000_000).fill(0xff))],
+      ['a length beyond its end', Uint8Array.of(0, 19, 0x7f, 0xff, 0xff, 0xff, 1, 2, 3)],
+    ];
+    for (const [what, bytes] of cases) {
+      const answer = await world.handle(client, bytes);
+      t.is(answer.kind, 'malformed', what);
+      await t.notThrowsAsync(world.ask(client, 'getPerCommitmentPoint', { n: 0n }), `after ${what}`);
+    }
+    t.is(world.store.head.version, version);
+    await between();
+    await channel.commit();
+  },
+);
 
 test('attack 9, every cut of a real request is one refusal, and moves nothing', async (t) => {
   const world = await World.open();

@@ -11,8 +11,8 @@ import { openSealed } from '../../../signer/store/sealed.ts';
 import { StoreError } from '../../../signer/store/store.ts';
 import { temporaryDirectory, until } from '../../server/host_under_test.ts';
 import { copyOf, HostOfCopies, signerWith } from '../store/host_of_copies.ts';
-import { refused } from './attack.ts';
-import { hashOf, TestChannel } from './channel.ts';
+import { attack, refused } from './attack.ts';
+import { type Hostile, hashOf, TestChannel } from './channel.ts';
 import type { Terms } from './terms.ts';
 import { closeAlone } from './transactions.ts';
 import { Refused, World } from './world.ts';
@@ -45,7 +45,7 @@ async function pay(channel: TestChannel, name: string): Promise<void> {
   await channel.commit();
 }
 
-test('policy-commitment-holder-not-revoked: attack 8, the local state is put back, then an old commitment is asked for', async (t) => {
+test('policy-commitment-holder-not-revoked: attack 8, the local state is put back, then an old commitment is asked for, across restarts', async (t) => {
   const host = await hostFor(t);
   const memory: Memory = {};
   const { world } = await attached(host, memory);
@@ -63,7 +63,7 @@ test('policy-commitment-holder-not-revoked: attack 8, the local state is put bac
   await t.notThrowsAsync(closeAlone(Object.assign(Object.create(channel), { world: alone }), old));
 });
 
-test('policy-commitment-holder-not-revoked: attack 8, the host’s copy is put back, then an old commitment is asked for', async (t) => {
+test('policy-commitment-holder-not-revoked: attack 8, the host’s copy is put back, then an old commitment is asked for, across restarts', async (t) => {
   const host = await hostFor(t);
   const memory: Memory = {};
   const { world } = await attached(host, memory);
@@ -81,7 +81,7 @@ test('policy-commitment-holder-not-revoked: attack 8, the host’s copy is put b
   await followed(host, later.world);
 });
 
-test('attack 8, this machine’s state is lost, and the host gives an earlier copy to recover from', async (t) => {
+test('attack 8, the state is lost, and the host gives an earlier copy to recover from, with a second signer', async (t) => {
   const host = await hostFor(t);
   const { world } = await attached(host, {});
   const channel = await TestChannel.open(world);
@@ -109,18 +109,24 @@ test('attack 11, a second signer over the same state does not start', async (t) 
   t.is(first.head.version, 0n);
 });
 
-test('policy-commitment-retry-same: attack 11, two signers on one state one after the other, each asked one half', async (t) => {
-  const world = await World.open();
-  const channel = await TestChannel.open(world, { opener: 'them', push: 500_000n });
-  world.answer = () => true;
-  const half = (name: string) => {
-    const htlc = { side: 'local', amount: 1_000_000n, paymentHash: hashOf(name), cltvExpiry: 500 } as const;
-    return { terms: (now: Terms): Terms => ({ ...now, ours: now.ours - 1_000_000n, htlcs: [htlc] }), number: 1n };
-  };
-  await channel.signTheirs(half('one'));
-  await world.restart();
-  await refused(t, 'policy-commitment-retry-same', channel.signTheirs(half('another')));
-  await t.notThrowsAsync(channel.signTheirs(half('one')));
+/** One half of an equivocation: a commitment that pays this hash. */
+function half(name: string): Hostile {
+  const htlc = { side: 'local', amount: 1_000_000n, paymentHash: hashOf(name), cltvExpiry: 500 } as const;
+  return { terms: (now: Terms): Terms => ({ ...now, ours: now.ours - 1_000_000n, htlcs: [htlc] }), number: 1n };
+}
+
+attack('attack 11, one half of an equivocation is asked for after the other', 'policy-commitment-retry-same', {
+  async prefix(world) {
+    const channel = await TestChannel.open(world, { opener: 'them', push: 500_000n });
+    world.answer = () => true;
+    await channel.signTheirs(half('one'));
+    return channel;
+  },
+  hostile: (channel) => channel.signTheirs(half('another')),
+  async honest(channel) {
+    await channel.signTheirs(half('one'));
+    await channel.theyRevoke();
+  },
 });
 
 test('attack 11, two signers with states of their own are found out when the host shows what the other did', async (t) => {

@@ -28,6 +28,7 @@ async function titles(): Promise<ReadonlyMap<string, readonly string[]>> {
 }
 
 const allTitles = titles();
+const ways = [', across restarts', ', with a second signer'];
 const tagOf = (title: string) => /^policy-[a-z0-9-]+/.exec(title)?.[0];
 
 test('every rule has a section in docs/policy.md, and every section a rule', (t) => {
@@ -64,6 +65,17 @@ test('no title begins with a tag that is no rule', async (t) => {
     own.filter((title) => !isTag(tagOf(title) ?? tags[0] ?? '')).map((title) => `${file}: ${title}`),
   );
   t.deepEqual(unknown, []);
+});
+
+test('every attack is tried across restarts of the signer and with a second signer', async (t) => {
+  const all = [...(await allTitles).values()].flat();
+  const isTried = (number: number, way: string) =>
+    all.some((title) => new RegExp(`\\battack ${number}[,:]`).test(title) && title.endsWith(way));
+  const wanted = Array.from({ length: 14 }, (_, i) => ways.map((way) => [i + 1, way] as const)).flat();
+  t.deepEqual(
+    wanted.filter(([number, way]) => !isTried(number, way)),
+    [],
+  );
 });
 
 test('settings are called by their names in rules and docs', (t) => {

@@ -32,6 +32,38 @@ export interface Joined {
   cut(): void;
 }
 
+/** Attaches a signer's companion to a copy, as a link would. */
+export function joined(copy: StateCopy, companion: Companion, { active = true, keeps = true } = {}): Joined {
+  let open = true;
+  const said: string[] = [];
+  const link = new CopyLink(
+    copy,
+    (message) => {
+      if (open) companion.receive(create(ToSignerSchema, { message }).message);
+    },
+    silent,
+  );
+  const state = () => (keeps ? { state: heldState(copy) } : {});
+  companion.attached(create(WelcomeSchema, { active, ...state() }), (given) => {
+    if (!open) return;
+    const { message } = create(FromSignerSchema, { message: given });
+    said.push(message.case ?? 'nothing');
+    setImmediate(() => {
+      if (!open) return;
+      if (message.case === 'stateUpdate') link.receive(message.value);
+      else if (message.case === 'listState') link.list();
+    });
+  });
+  return {
+    said,
+    promote: () => companion.promoted(create(PromoteSchema, { lease: 2n, ...state() })),
+    cut() {
+      open = false;
+      companion.detached();
+    },
+  };
+}
+
 export class HostOfCopies {
   readonly #folder: string;
   #files: NodeFiles;
@@ -46,36 +78,8 @@ export class HostOfCopies {
   }
 
   /** Attaches a signer's companion as a link would. */
-  async attach(companion: Companion, { active = true, keeps = true } = {}): Promise<Joined> {
-    const copy = await this.copy;
-    let open = true;
-    const said: string[] = [];
-    const link = new CopyLink(
-      copy,
-      (message) => {
-        if (open) companion.receive(create(ToSignerSchema, { message }).message);
-      },
-      silent,
-    );
-    const state = () => (keeps ? { state: heldState(copy) } : {});
-    companion.attached(create(WelcomeSchema, { active, ...state() }), (given) => {
-      if (!open) return;
-      const { message } = create(FromSignerSchema, { message: given });
-      said.push(message.case ?? 'nothing');
-      setImmediate(() => {
-        if (!open) return;
-        if (message.case === 'stateUpdate') link.receive(message.value);
-        else if (message.case === 'listState') link.list();
-      });
-    });
-    return {
-      said,
-      promote: () => companion.promoted(create(PromoteSchema, { lease: 2n, ...state() })),
-      cut() {
-        open = false;
-        companion.detached();
-      },
-    };
+  async attach(companion: Companion, how: { active?: boolean; keeps?: boolean } = {}): Promise<Joined> {
+    return joined(await this.copy, companion, how);
   }
 
   /** Remembers what the disk has now. */
