@@ -7,14 +7,13 @@ import { toHex } from '../../proto/bytes.ts';
 import type { Side } from '../lightning/channel.ts';
 import { balanceOf, channelLoss, entered, type Interval } from '../state/account.ts';
 import type { ChannelState, Settled, SideState } from '../state/channel_state.ts';
-import { addFlows, type Flow, flowsOf, noFlow } from '../state/flows.ts';
+import { nothingSettled } from '../state/flows.ts';
 import { type NodeState, pour } from '../state/node_state.ts';
-import { type Settlement, settlements } from '../state/settlement.ts';
-import { channelKey } from '../state/state.ts';
-import { allowPayment, approvalOf } from './payment.ts';
-import type { Tag } from './rules.ts';
-import type { Facts, Scope } from './scope.ts';
+import { type Settlement, settlements, without } from '../state/settlement.ts';
+import { allowPayment } from './payment.ts';
+import type { Scope } from './scope.ts';
 import { feeBudget } from './settings.ts';
+import { type Shortage, shortages } from './shortage.ts';
 
 /** A new commitment of one side. */
 export interface Step {
@@ -29,120 +28,83 @@ interface Outcome {
   readonly node: NodeState;
 }
 
-interface Shortage {
-  readonly tag: Tag;
-  readonly facts: Facts;
-  readonly hash: string;
-  /** msat that nothing allows. */
-  readonly missing: bigint;
-  /** msat going out. */
-  readonly out: bigint;
-}
-
-function addSettled(settled: SideState['settled'], { paid }: Settlement): ReadonlyMap<string, Settled> {
-  const next = new Map(settled);
+function paidBy({ paid }: Settlement): ReadonlyMap<string, Settled> {
+  const sums = new Map<string, Settled>();
   for (const { paymentHash, side, amount } of paid) {
     const hash = toHex(paymentHash);
-    const { out, in: received } = next.get(hash) ?? { out: 0n, in: 0n };
-    next.set(hash, side === 'local' ? { out: out + amount, in: received } : { out, in: received + amount });
+    const { out, in: received } = sums.get(hash) ?? nothingSettled;
+    sums.set(hash, side === 'local' ? { out: out + amount, in: received } : { out, in: received + amount });
   }
-  return next;
+  return sums;
 }
 
-/** msat of a payment that go out beyond what comes in and what is allowed; zero or below where all is well. */
-function missing({ now }: Scope, node: NodeState, hash: string, flow: Flow, underWay: boolean): bigint {
-  const approval = approvalOf(node, hash);
-  // An approval that expires while its HTLCs are in flight was used in time.
-  const counts = approval !== undefined && approval.usesLeft > 0 && (approval.expires > now || underWay);
-  return flow.out - flow.in - (counts ? approval.amountMsat + approval.feeBudgetMsat : 0n);
-}
-
-/** The first payment that the step makes worse than it may be. */
-function shortageOf(scope: Scope, node: NodeState, before: ChannelState, after: ChannelState): Shortage | undefined {
-  const key = channelKey(before.peer, before.dbid);
-  const [earlier, later] = [flowsOf(before), flowsOf(after)];
-  for (const hash of new Set([...earlier.keys(), ...later.keys()])) {
-    const elsewhere = scope.state.flow(hash, key);
-    const was = addFlows(elsewhere, earlier.get(hash) ?? noFlow);
-    const flow = addFlows(elsewhere, later.get(hash) ?? noFlow);
-    const lacks = missing(scope, node, hash, flow, was.out > 0n);
-    if (lacks <= 0n || lacks <= missing(scope, node, hash, was, was.out > 0n)) continue;
-    const approval = approvalOf(node, hash);
-    // Something went out under it already, be it that its uses are gone or that this payment is not over yet.
-    const paidBefore = approval !== undefined && (approval.usesLeft === 0 || was.out > 0n);
-    const tag: Tag = paidBefore
-      ? 'policy-payment-once'
-      : flow.in > 0n || was.in > 0n
-        ? 'policy-routing-balance'
-        : 'policy-commitment-payment-approved';
-    return { tag, hash, missing: lacks, out: flow.out, facts: { out: flow.out, in: flow.in, beyond: lacks } };
+/** The side after the step went this way: its newest commitment remembers what it settled. */
+function withPaid(side: SideState, way: Settlement, shown: Interval): SideState {
+  const paid = paidBy(way);
+  const account = entered(side.account, way.moved, shown);
+  if (paid.size === 0) return { ...side, account };
+  const settled = new Map(side.settled);
+  for (const [hash, { out, in: received }] of paid) {
+    const earlier = settled.get(hash) ?? nothingSettled;
+    settled.set(hash, { out: earlier.out + out, in: earlier.in + received });
   }
-  return undefined;
-}
-
-/** Payments that are over use their approvals up. One with HTLCs in flight, or settled on one side only, is not over. */
-export function closeFinished(scope: Scope, channel: ChannelState, node: NodeState): Outcome {
-  const { local, remote } = channel.sides;
-  const key = channelKey(channel.peer, channel.dbid);
-  const flows = flowsOf(channel);
-  const finished = [...new Set([...local.settled.keys(), ...remote.settled.keys()])].filter((hash) => {
-    const flow = flows.get(hash) ?? noFlow;
-    const [a, b] = [local.settled.get(hash), remote.settled.get(hash)];
-    const open = flow.inExpiry !== undefined || flow.outExpiry !== undefined;
-    const elsewhere = scope.state.flow(hash, key);
-    return (
-      !open &&
-      a?.out === b?.out &&
-      a?.in === b?.in &&
-      elsewhere.inExpiry === undefined &&
-      elsewhere.outExpiry === undefined
-    );
-  });
-  if (finished.length === 0) return { channel, node };
-  const without = ({ settled }: SideState) => new Map([...settled].filter(([hash]) => !finished.includes(hash)));
-  const sides = { local: { ...local, settled: without(local) }, remote: { ...remote, settled: without(remote) } };
-  const used = finished.filter((hash) => (local.settled.get(hash)?.out ?? 0n) > 0n);
-  let { approvals } = node;
-  for (const hash of used) {
-    const approval = approvalOf(node, hash);
-    if (approval !== undefined)
-      approvals = approvals.with({ ...approval, usesLeft: Math.max(0, approval.usesLeft - 1) });
-  }
-  return { channel: { ...channel, sides }, node: used.length === 0 ? node : { ...node, approvals } };
+  const accepted = side.accepted.map((each, i) => (i === side.accepted.length - 1 ? { ...each, paid } : each));
+  return { ...side, account, settled, accepted };
 }
 
 function withSide(channel: ChannelState, side: Side, next: SideState): ChannelState {
   return { ...channel, sides: { ...channel.sides, [side]: next } };
 }
 
-/** Lets a forwarded HTLC through only where its two expiries leave time. */
-function checkExpiries(scope: Scope, before: ChannelState, after: ChannelState): void {
-  const key = channelKey(after.peer, after.dbid);
-  const earlier = flowsOf(before);
-  for (const [hash, here] of flowsOf(after)) {
-    if (here.outExpiry === undefined || here.outExpiry === earlier.get(hash)?.outExpiry) continue;
-    if (approvalOf(scope.state.node, hash) !== undefined) continue;
-    const { inExpiry } = addFlows(scope.state.flow(hash, key), { ...here, outExpiry: undefined });
-    if (inExpiry !== undefined && inExpiry - here.outExpiry < scope.settings.minCltvDelta)
-      scope.broken('policy-routing-cltv-delta', {
-        in: inExpiry,
-        out: here.outExpiry,
-        least: scope.settings.minCltvDelta,
-      });
-  }
-}
-
-/** What the channel loses beside its listed HTLCs, poured into its bucket; undefined where that runs over. */
-function afford(
-  { settings, now }: Scope,
-  node: NodeState,
-  before: ChannelState,
-  after: ChannelState,
-): NodeState | undefined {
-  const loss = channelLoss(after.sides) - channelLoss(before.sides);
+/** Msat that left beside listed HTLCs, poured into their bucket; undefined where that runs over. */
+function afford({ settings, now }: Scope, node: NodeState, loss: bigint): NodeState | undefined {
   if (loss <= 0n) return node;
   const unlisted = pour(node.buckets.unlisted, loss, settings.unlistedMsatPerDay, now);
   return unlisted && { ...node, buckets: { ...node.buckets, unlisted } };
+}
+
+/**
+ * The node after these payments, or the first of them that is short. What is dust in one commitment is an HTLC in
+ * another, of a lower dust limit: it may come in unseen and go out listed. So it counts like what is listed nowhere.
+ */
+function covered(scope: Scope, node: NodeState, short: Iterable<Shortage>): NodeState | Shortage {
+  let after = node;
+  for (const shortage of short) {
+    const isDust = shortage.tag !== 'policy-payment-once' && shortage.out <= scope.settings.maxDustSat * 1000n;
+    const affordable = isDust ? afford(scope, after, shortage.added) : undefined;
+    if (affordable === undefined) return shortage;
+    after = affordable;
+  }
+  return after;
+}
+
+/** The likeliest way that is allowed, or why the likeliest is not; undefined where there is none. */
+function explain(
+  scope: Scope,
+  node: NodeState,
+  before: ChannelState,
+  accepted: ChannelState,
+  { owner, shown }: Step,
+): Outcome | (Outcome & { readonly short: Shortage }) | undefined {
+  const side = accepted.sides[owner];
+  const was = before.sides[owner].accepted.at(-1)?.htlcs ?? [];
+  const is = side.accepted.at(-1)?.htlcs ?? [];
+  const changed = [...without(was, is), ...without(is, was)].map(({ paymentHash }) => toHex(paymentHash));
+  const ways = settlements(
+    { balance: balanceOf(side.account), htlcs: was },
+    { balance: shown, htlcs: is },
+    scope.settings.unlistedMsatPerDay,
+  );
+  let likeliest: (Outcome & { readonly short: Shortage }) | undefined;
+  for (const way of ways) {
+    const channel = withSide(accepted, owner, withPaid(side, way, shown));
+    const affordable = afford(scope, node, channelLoss(channel.sides) - channelLoss(before.sides));
+    if (affordable === undefined) continue;
+    const after = covered(scope, affordable, shortages(scope, node, before, channel, new Set(changed)));
+    if (!('hash' in after)) return { channel, node: after };
+    likeliest ??= { channel, node: affordable, short: after };
+  }
+  return likeliest;
 }
 
 /**
@@ -150,61 +112,42 @@ function afford(
  * settled. Asks the owner about payments that nothing else allows.
  */
 export async function settle(scope: Scope, before: ChannelState, accepted: ChannelState, step: Step): Promise<Outcome> {
-  const { owner, shown } = step;
-  const side = accepted.sides[owner];
-  const [was, is] = [before, accepted].map(({ sides }) => sides[owner].accepted.at(-1)?.htlcs ?? []);
-  let worst: Shortage | undefined;
-  let node = scope.state.node;
   const asked = new Set<string>();
+  let { node } = scope.state;
   for (;;) {
-    const ways = settlements(
-      { balance: balanceOf(side.account), htlcs: was ?? [] },
-      { balance: shown, htlcs: is ?? [] },
-      scope.settings.unlistedMsatPerDay,
-    );
-    for (const way of ways) {
-      const account = entered(side.account, way.moved, shown);
-      const channel = withSide(accepted, owner, { ...side, account, settled: addSettled(side.settled, way) });
-      const affordable = afford(scope, node, before, channel);
-      if (affordable === undefined) continue;
-      const shortage = shortageOf(scope, affordable, before, channel);
-      if (shortage === undefined) {
-        checkExpiries(scope, before, channel);
-        return closeFinished(scope, channel, affordable);
-      }
-      worst ??= shortage;
-    }
-    if (worst === undefined) {
-      scope.broken('policy-commitment-balance', {
-        before: side.account.ours / 1000n,
-        after: shown.most / 1000n,
-      });
+    const outcome = explain(scope, node, before, accepted, step);
+    if (outcome === undefined) {
+      const { account } = accepted.sides[step.owner];
+      scope.broken('policy-commitment-balance', { before: account.ours / 1000n, after: step.shown.most / 1000n });
       return { channel: accepted, node };
     }
-    const askable = !asked.has(worst.hash) && worst.tag !== 'policy-payment-once';
-    const more = askable ? await ask(scope, node, worst) : undefined;
-    asked.add(worst.hash);
+    if (!('short' in outcome)) return outcome;
+    const { short } = outcome;
+    const more = isAskable(short) && !asked.has(short.hash) ? await ask(scope, node, short) : undefined;
+    asked.add(short.hash);
     if (more === undefined) {
-      scope.broken(worst.tag, worst.facts);
-      return { channel: accepted, node };
+      scope.broken(short.tag, short.facts);
+      return { channel: outcome.channel, node: outcome.node };
     }
     node = more;
-    worst = undefined;
   }
 }
 
+/** No word of the owner's makes time, or a payment that was made a new one. */
+function isAskable({ tag }: Shortage): boolean {
+  return tag !== 'policy-payment-once' && tag !== 'policy-routing-cltv-delta';
+}
+
 /** An HTLC without an invoice or beyond its amount: the owner is asked for all that goes out under its hash. */
-function ask(scope: Scope, node: NodeState, { hash, missing: lacks }: Shortage): Promise<NodeState | undefined> {
-  const known = approvalOf(node, hash);
-  const amountMsat = (known?.amountMsat ?? 0n) + lacks;
+function ask(scope: Scope, node: NodeState, { hash, wanted }: Shortage): Promise<NodeState | undefined> {
   const purpose = {
     kind: 'pay',
     how: 'uninvoiced',
     hash,
-    amountMsat,
-    feeBudgetMsat: feeBudget(scope.settings, amountMsat),
+    amountMsat: wanted,
+    feeBudgetMsat: feeBudget(scope.settings, wanted),
     payee: undefined,
     invoice: undefined,
   } as const;
-  return allowPayment(scope, node, purpose, scope.now + 24 * 60 * 60);
+  return allowPayment(scope, node, purpose);
 }

@@ -8,6 +8,7 @@ import { type ChannelState, freshChannel, highest } from '../state/channel_state
 import { unburied } from './burial.ts';
 import { channelNames } from './channel_names.ts';
 import { outpointOf } from './commitment.ts';
+import { nodeWithout } from './finished.ts';
 import { paysWallet, withWalletIndex } from './our_scripts.ts';
 import type { Changes, Checks, Facts, Scope } from './scope.ts';
 import { copyOf, type Described, describedBy, inconsistency, keepFundings, type Opening, openingOf } from './setup.ts';
@@ -36,7 +37,7 @@ function begin(scope: Scope, channel: ChannelState): Changes {
   const begun = [...scope.state.channels.values()].filter(isBegun);
   const oldest = begun.reduce((least, each) => (each.dbid < least.dbid ? each : least), begun[0] ?? channel);
   if (begun.length < mostBegun) return { channel };
-  return { channel, forget: { peer: fromHex(oldest.peer), dbid: oldest.dbid } };
+  return { channel, forget: { peer: fromHex(oldest.peer), dbid: oldest.dbid }, node: nodeWithout(scope, oldest) };
 }
 
 /** What one setup by itself must keep to. */
@@ -176,9 +177,10 @@ export const channelChecks: Checks<ChannelCall> = {
   },
 
   /** A number that was never used cannot be used up. */
-  forgetChannel({ state }, { peerId: peer, dbid }) {
-    const { node } = state;
-    if (state.channel(peer, dbid) === undefined) return {};
+  forgetChannel(scope, { peerId: peer, dbid }) {
+    const channel = scope.state.channel(peer, dbid);
+    if (channel === undefined) return {};
+    const node = nodeWithout(scope, channel);
     const forgottenDbid = dbid > node.forgottenDbid ? dbid : node.forgottenDbid;
     return { changes: { node: { ...node, forgottenDbid }, forget: { peer, dbid } } };
   },

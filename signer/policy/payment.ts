@@ -9,8 +9,8 @@ import { wirestringText } from '../../proto/hsmd/codec.ts';
 import { type Invoice, parseInvoice } from '../lightning/invoice.ts';
 import { InvoiceError } from '../lightning/invoice_error.ts';
 import { Refusal } from '../refusal.ts';
-import { type Approval, paymentKey } from '../state/approvals.ts';
-import { type NodeState, pour, withApproval } from '../state/node_state.ts';
+import type { Approval } from '../state/approvals.ts';
+import { type NodeState, pour } from '../state/node_state.ts';
 import type { Purpose } from './purpose.ts';
 import type { Tag } from './rules.ts';
 import type { Checks, Scope, Verdict } from './scope.ts';
@@ -42,25 +42,33 @@ function automatic(
   return payments && { ...node, buckets: { ...node.buckets, payments } };
 }
 
-/** The node in which this payment may be made; undefined where nobody allows it. */
+/** How many old approvals are looked at with each new one, so that those used up or forgotten do not pile up. */
+const lookedAt = 4;
+
+/** The node with an approval added, and some that nothing can ask for any more dropped. */
+function withApproval({ state, now }: Scope, node: NodeState, hash: string, approval: Approval): NodeState {
+  let { approvals } = node;
+  for (const [old, { until }] of approvals.oldest(lookedAt))
+    if (until <= now && state.flows(old, undefined).length === 0) approvals = approvals.without(old);
+  return { ...node, approvals: approvals.with(hash, approval) };
+}
+
+/**
+ * The node in which this payment may be made; undefined where nobody allows it. `until` is when it cannot be asked for
+ * again, where that is later than `expires`; both in Unix seconds.
+ */
 export async function allowPayment(
   scope: Scope,
   node: NodeState,
   purpose: PayPurpose,
-  expires: number,
+  expires = scope.now + goodFor,
+  until = expires,
 ): Promise<NodeState | undefined> {
   const within = automatic(scope, node, purpose);
   const consent = within !== undefined || (await scope.approved(purpose));
   if (consent === false) return undefined;
   const { amountMsat, feeBudgetMsat } = consent === true ? purpose : consent;
-  const { hash } = purpose;
-  return withApproval(within ?? node, { kind: 'payment', hash, amountMsat, feeBudgetMsat, expires, usesLeft: 1 });
-}
-
-/** The approval of a payment that still counts. */
-export function approvalOf(node: NodeState, hash: string): Extract<Approval, { readonly kind: 'payment' }> | undefined {
-  const approval = node.approvals.get(paymentKey(hash));
-  return approval?.kind === 'payment' ? approval : undefined;
+  return withApproval(scope, within ?? node, purpose.hash, { amountMsat, feeBudgetMsat, expires, until, usesLeft: 1 });
 }
 
 /** Small enough to need no approval, but for what was paid today. */
@@ -73,12 +81,12 @@ function tooMuchToday({ settings }: Scope, { amountMsat }: PayPurpose): Tag {
 async function preapprove(
   scope: Scope,
   purpose: PayPurpose,
-  expires: number,
+  invoiceExpires: number | undefined,
   checkOnly: boolean,
 ): Promise<Verdict<Preapproval>> {
   if (scope.context.failPreapprove) return no;
   const { node } = scope.state;
-  const known = approvalOf(node, purpose.hash);
+  const known = node.approvals.get(purpose.hash);
   // lightningd asks again for each attempt; one that was paid already is not opened again.
   if (known !== undefined) {
     if (known.usesLeft === 0) {
@@ -87,7 +95,8 @@ async function preapprove(
     }
     if (known.expires > scope.now && known.amountMsat >= purpose.amountMsat) return {};
   }
-  const allowed = await allowPayment(scope, node, purpose, expires);
+  const expires = Math.min(scope.now + goodFor, invoiceExpires ?? Infinity);
+  const allowed = await allowPayment(scope, node, purpose, expires, invoiceExpires);
   if (allowed === undefined) scope.broken(tooMuchToday(scope, purpose), { amount: purpose.amountMsat });
   if (checkOnly || allowed === undefined) return {};
   return { changes: { node: allowed } };
@@ -118,7 +127,7 @@ async function invoice(scope: Scope, bytes: Uint8Array, checkOnly: boolean): Pro
   };
   // Without an amount this message does not tell what will be paid: the HTLCs do, and are asked about then.
   if (parsed.amountMsat === undefined) return scope.context.failPreapprove ? no : {};
-  return preapprove(scope, purpose, Math.min(parsed.expiresAt, scope.now + goodFor), checkOnly);
+  return preapprove(scope, purpose, parsed.expiresAt, checkOnly);
 }
 
 function keysend(
@@ -136,7 +145,7 @@ function keysend(
     feeBudgetMsat: feeBudget(scope.settings, amountMsat),
     invoice: undefined,
   };
-  return preapprove(scope, purpose, scope.now + goodFor, checkOnly);
+  return preapprove(scope, purpose, undefined, checkOnly);
 }
 
 /** A refusal here is an answer of its own: "not approved", which fails the payment and nothing else. */

@@ -4,7 +4,7 @@ import { equalBytes } from '../../proto/bytes.ts';
 import type { Call } from '../../proto/hsmd/calls.ts';
 import type { Side } from '../lightning/channel.ts';
 import { type ChannelState, highest, type SideState } from '../state/channel_state.ts';
-import { closeFinished } from './accounts.ts';
+import { withoutFinished } from './finished.ts';
 import type { Changes, Checks, Scope } from './scope.ts';
 
 function channelOf(scope: Scope): ChannelState | undefined {
@@ -19,8 +19,7 @@ function revoked(side: SideState, through: bigint): SideState {
 /** With its last commitment that has an HTLC, a payment may be over. */
 function withRevoked(scope: Scope, before: ChannelState, side: Side, through: bigint): Changes {
   const after = { ...before, sides: { ...before.sides, [side]: revoked(before.sides[side], through) } };
-  const { channel, node } = closeFinished(scope, after, scope.state.node);
-  return { channel, ...(node !== scope.state.node && { node }) };
+  return withoutFinished(scope, before, after);
 }
 
 type RevocationCall = Extract<Call, 'validateRevocation' | 'revokeCommitmentTx' | 'getPerCommitmentPoint'>;

@@ -20,8 +20,8 @@ export interface StateView {
   readonly node: NodeState;
   channel(peer: Uint8Array, dbid: bigint): ChannelState | undefined;
   readonly channels: ReadonlyMap<string, ChannelState>;
-  /** A payment hash (hex) over all channels but `except` (a `channelKey`): in flight and settled. */
-  flow(hash: string, except: string | undefined): Flow;
+  /** A payment hash (hex) in each channel that has it, but `except` (a `channelKey`): in flight and settled. */
+  flows(hash: string, except: string | undefined): readonly Flow[];
 }
 
 /** The state after it: made durable before the reply leaves. */

@@ -57,6 +57,8 @@ export interface AcceptedCommitment {
   readonly point: Uint8Array | undefined;
   /** The untrimmed ones, the same for each funding. */
   readonly htlcs: readonly Htlc[];
+  /** What the step to it settled, by payment hash (hex); undefined where nothing. */
+  readonly paid?: ReadonlyMap<string, Settled> | undefined;
   /** By funding. One that is no longer there takes its content with it. */
   readonly contents: ReadonlyMap<Outpoint, ContentState>;
 }
@@ -66,7 +68,7 @@ export interface SideState {
   readonly accepted: readonly AcceptedCommitment[];
   /** Every number up to this one is revoked; -1 where none is. */
   readonly revokedThrough: bigint;
-  /** What was settled by HTLCs that left this side's commitments, by payment hash (hex), msat. */
+  /** What was settled by HTLCs that left this side's commitments, by payment hash (hex), of payments with HTLCs left in the channel. */
   readonly settled: ReadonlyMap<string, Settled>;
   /** What is ours by the newest of them. */
   readonly account: Account;

@@ -1,131 +1,124 @@
 /**
- * Payments over all channels, by payment hash: what is going out and coming in, in flight and settled. Kept up to date
- * with each channel's change, so that one payment is looked up as fast among a thousand channels as among two.
+ * Payments over all channels, by payment hash: what is going out and coming in, in flight and settled. Any commitment that
+ * is not revoked may still confirm, so going out is the most that one of them says, coming in the least.
  */
 
 import { toHex } from '../../proto/bytes.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
-import type { Side } from '../lightning/channel.ts';
 import { once } from '../once.ts';
-import type { ChannelState, SideState } from './channel_state.ts';
+import type { ChannelState, Settled, SideState } from './channel_state.ts';
 
-/** One hash in one channel, or summed over several. Amounts msat, expiries block heights. */
-export interface Flow {
-  readonly out: bigint;
-  readonly in: bigint;
-  /** The earliest of the HTLCs offered to us that are in flight. */
-  readonly inExpiry: number | undefined;
-  /** The latest of the ones we offered. */
-  readonly outExpiry: number | undefined;
+/** One hash by one commitment: its HTLCs, and what was settled by then, in msat. */
+interface View extends Settled {
+  readonly htlcs: readonly Htlc[];
 }
 
-export const noFlow: Flow = { out: 0n, in: 0n, inExpiry: undefined, outExpiry: undefined };
+/** One hash in one channel, by each of its commitments that are not revoked; never empty. */
+export type Flow = readonly View[];
 
-function earlier(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined ? b : b === undefined ? a : Math.min(a, b);
+export const nothingSettled: Settled = { out: 0n, in: 0n };
+
+/** A payment that is no longer in any commitment. */
+export function settledFlow(settled: Settled): Flow {
+  return [{ ...settled, htlcs: [] }];
 }
 
-function later(a: number | undefined, b: number | undefined): number | undefined {
-  return a === undefined ? b : b === undefined ? a : Math.max(a, b);
-}
-
-/** What HTLCs of one commitment add to what was settled before. */
-function flowsIn(settled: SideState['settled'], htlcs: readonly Htlc[]): Map<string, Flow> {
-  const flows = new Map<string, Flow>();
-  for (const [hash, { out, in: received }] of settled) flows.set(hash, { ...noFlow, out, in: received });
-  for (const { paymentHash, side: offerer, amount, cltvExpiry } of htlcs) {
-    const hash = toHex(paymentHash);
-    const flow = flows.get(hash) ?? noFlow;
-    flows.set(
-      hash,
-      offerer === 'local'
-        ? { ...flow, out: flow.out + amount, outExpiry: later(flow.outExpiry, cltvExpiry) }
-        : { ...flow, in: flow.in + amount, inExpiry: earlier(flow.inExpiry, cltvExpiry) },
-    );
+const byHash = once((htlcs: readonly Htlc[]): ReadonlyMap<string, readonly Htlc[]> => {
+  const groups = new Map<string, Htlc[]>();
+  for (const htlc of htlcs) {
+    const hash = toHex(htlc.paymentHash);
+    const group = groups.get(hash);
+    if (group === undefined) groups.set(hash, [htlc]);
+    else group.push(htlc);
   }
-  return flows;
-}
-
-/**
- * Any commitment that is not revoked may still confirm: going out is the most that one of them says, coming in the least.
- * What was settled since an older one stands in it as an HTLC.
- */
-function onSide({ accepted, settled }: SideState): Map<string, Flow> {
-  const flows = flowsIn(settled, accepted.at(-1)?.htlcs ?? []);
-  for (const commitment of accepted.slice(0, -1)) {
-    const inOlder = flowsIn(new Map(), commitment.htlcs);
-    for (const [hash, older] of inOlder) {
-      const flow = flows.get(hash) ?? noFlow;
-      flows.set(hash, { ...flow, out: larger(flow.out, older.out), outExpiry: later(flow.outExpiry, older.outExpiry) });
-    }
-    for (const [hash, flow] of flows) {
-      const most = (inOlder.get(hash)?.in ?? 0n) + (settled.get(hash)?.in ?? 0n);
-      if (most < flow.in) flows.set(hash, { ...flow, in: most });
-    }
-  }
-  return flows;
-}
-
-function larger(a: bigint, b: bigint): bigint {
-  return a > b ? a : b;
-}
-
-/** Every hash of a channel: going out counts where either side has it, coming in only where both have. */
-export const flowsOf = once(({ sides }: ChannelState): ReadonlyMap<string, Flow> => {
-  const bySide = { local: onSide(sides.local), remote: onSide(sides.remote) } satisfies { [S in Side]: unknown };
-  const hashes = new Set([...bySide.local.keys(), ...bySide.remote.keys()]);
-  return new Map(
-    [...hashes].map((hash) => {
-      const a = bySide.local.get(hash) ?? noFlow;
-      const b = bySide.remote.get(hash) ?? noFlow;
-      const flow: Flow = {
-        out: larger(a.out, b.out),
-        in: a.in < b.in ? a.in : b.in,
-        inExpiry: earlier(a.inExpiry, b.inExpiry),
-        outExpiry: later(a.outExpiry, b.outExpiry),
-      };
-      return [hash, flow];
-    }),
-  );
+  return groups;
 });
 
-export function addFlows(a: Flow, b: Flow): Flow {
-  return {
-    out: a.out + b.out,
-    in: a.in + b.in,
-    inExpiry: earlier(a.inExpiry, b.inExpiry),
-    outExpiry: later(a.outExpiry, b.outExpiry),
-  };
+/** What was settled since an older commitment stands in that one as an HTLC. */
+function viewsOn({ accepted, settled }: SideState, hash: string): Flow {
+  let { out, in: received } = settled.get(hash) ?? nothingSettled;
+  if (accepted.length === 0) return [{ out, in: received, htlcs: [] }];
+  return accepted.toReversed().map(({ htlcs, paid }): View => {
+    const view = { out, in: received, htlcs: byHash(htlcs).get(hash) ?? [] };
+    const since = paid?.get(hash) ?? nothingSettled;
+    out -= since.out;
+    received -= since.in;
+    return view;
+  });
 }
 
-/** The index over all channels. */
-export class Flows {
-  readonly #byHash = new Map<string, Map<string, Flow>>();
-  readonly #byChannel = new Map<string, ReadonlyMap<string, Flow>>();
+export function flowOf({ sides: { local, remote } }: ChannelState, hash: string): Flow {
+  return [...viewsOn(local, hash), ...viewsOn(remote, hash)];
+}
 
-  /** Puts a channel's flows in place of its earlier ones; undefined where the channel is gone. */
+/** Every hash (hex) that a channel has HTLCs of, or settled ones of payments that are not over in it. */
+export const hashesOf = once(({ sides: { local, remote } }: ChannelState): ReadonlySet<string> => {
+  const inFlight = [...local.accepted, ...remote.accepted].flatMap(({ htlcs }) => [...byHash(htlcs).keys()]);
+  return new Set([...local.settled.keys(), ...remote.settled.keys(), ...inFlight]);
+});
+
+function total(htlcs: readonly Htlc[], side: Htlc['side'], expiry: number): bigint {
+  let sum = 0n;
+  for (const htlc of htlcs) if (htlc.side === side && htlc.cltvExpiry >= expiry) sum += htlc.amount;
+  return sum;
+}
+
+/** Msat that may go out by what is settled, and by HTLCs that expire at this height or later. */
+export function goesOut(flows: readonly Flow[], expiry = 0): bigint {
+  return flows.reduce((sum, views) => {
+    const each = views.map(({ out, htlcs }) => out + total(htlcs, 'local', expiry));
+    return sum + each.reduce((a, b) => (a > b ? a : b));
+  }, 0n);
+}
+
+/** Msat that come in for sure by what is settled, and by HTLCs that expire at this height or later. */
+export function comesIn(flows: readonly Flow[], expiry = 0): bigint {
+  return flows.reduce((sum, views) => {
+    const each = views.map(({ in: received, htlcs }) => received + total(htlcs, 'remote', expiry));
+    return sum + each.reduce((a, b) => (a < b ? a : b));
+  }, 0n);
+}
+
+/** The heights at which HTLCs that we offered expire. */
+export function expiriesOut(flows: readonly Flow[]): ReadonlySet<number> {
+  const offered = flows.flat().flatMap(({ htlcs }) => htlcs.filter(({ side }) => side === 'local'));
+  return new Set(offered.map(({ cltvExpiry }) => cltvExpiry));
+}
+
+/** Whether any commitment has something coming in, be it not for sure. */
+export function mayComeIn(flows: readonly Flow[]): boolean {
+  return flows.flat().some(({ in: received, htlcs }) => received > 0n || htlcs.some(({ side }) => side === 'remote'));
+}
+
+/** The index over all channels: one payment is looked up as fast among a thousand as among two. */
+export class Flows {
+  readonly #byHash = new Map<string, Map<string, ChannelState>>();
+  readonly #byChannel = new Map<string, ReadonlySet<string>>();
+
+  /** Puts a channel in place of its earlier state; undefined where it is gone. */
   set(channel: string, state: ChannelState | undefined): void {
-    for (const hash of this.#byChannel.get(channel)?.keys() ?? []) {
-      const channels = this.#byHash.get(hash);
-      channels?.delete(channel);
-      if (channels?.size === 0) this.#byHash.delete(hash);
-    }
+    const hashes = state === undefined ? new Set<string>() : hashesOf(state);
+    for (const hash of this.#byChannel.get(channel) ?? []) if (!hashes.has(hash)) this.#drop(hash, channel);
     if (state === undefined) {
       this.#byChannel.delete(channel);
       return;
     }
-    const flows = flowsOf(state);
-    this.#byChannel.set(channel, flows);
-    for (const [hash, flow] of flows) {
-      const channels = this.#byHash.get(hash) ?? new Map<string, Flow>();
-      this.#byHash.set(hash, channels.set(channel, flow));
+    this.#byChannel.set(channel, hashes);
+    for (const hash of hashes) {
+      const channels = this.#byHash.get(hash) ?? new Map<string, ChannelState>();
+      this.#byHash.set(hash, channels.set(channel, state));
     }
   }
 
-  /** One hash over all channels but `except`. */
-  of(hash: string, except: string | undefined): Flow {
-    let sum = noFlow;
-    for (const [channel, flow] of this.#byHash.get(hash) ?? []) if (channel !== except) sum = addFlows(sum, flow);
-    return sum;
+  /** One hash in each channel that has it, but `except`. */
+  of(hash: string, except: string | undefined): readonly Flow[] {
+    const channels = [...(this.#byHash.get(hash) ?? [])].filter(([channel]) => channel !== except);
+    return channels.map(([, state]) => flowOf(state, hash));
+  }
+
+  #drop(hash: string, channel: string): void {
+    const channels = this.#byHash.get(hash);
+    channels?.delete(channel);
+    if (channels?.size === 0) this.#byHash.delete(hash);
   }
 }

@@ -1,6 +1,8 @@
-/** What the signer remembers of the node as a whole: approvals, velocity, forgotten channels. */
+/** What the signer remembers of the node as a whole: approvals, velocity, forgotten channels, payments that ended in one channel and go on in another. */
 
-import { type Approval, Approvals } from './approvals.ts';
+import type { Approval } from './approvals.ts';
+import type { Settled } from './channel_state.ts';
+import { Entries } from './entries.ts';
 
 /** Spending counted against a limit a day: leaks away evenly. */
 export interface Bucket {
@@ -15,7 +17,10 @@ export type BucketName = (typeof buckets)[number];
 export interface NodeState {
   /** The highest dbid forgotten: none at or below it opens again. */
   readonly forgottenDbid: bigint;
-  readonly approvals: Approvals;
+  /** By payment hash (hex). */
+  readonly approvals: Entries<Approval>;
+  /** What was settled in channels where the payment is over, while it is not in others; by payment hash (hex). */
+  readonly settled: Entries<Settled>;
   readonly buckets: { readonly [B in BucketName]: Bucket };
   /** At least the highest wallet key index that lightningd ever named. */
   readonly walletIndex: number;
@@ -27,7 +32,8 @@ const empty: Bucket = { used: 0n, at: 0 };
 
 export const freshNode: NodeState = {
   forgottenDbid: 0n,
-  approvals: new Approvals(new Map()),
+  approvals: new Entries(new Map()),
+  settled: new Entries(new Map()),
   buckets: { payments: empty, onchain: empty, onchainFees: empty, unlisted: empty },
   walletIndex: 0,
   recentSpends: [],
@@ -45,9 +51,4 @@ export function level({ used, at }: Bucket, perDay: bigint, now: number): bigint
 export function pour(bucket: Bucket, amount: bigint, perDay: bigint, now: number): Bucket | undefined {
   const used = level(bucket, perDay, now) + amount;
   return used > perDay ? undefined : { used, at: now };
-}
-
-/** The node with an approval added, or replaced by one with more to use. */
-export function withApproval(node: NodeState, approval: Approval): NodeState {
-  return { ...node, approvals: node.approvals.with(approval) };
 }

@@ -3,9 +3,10 @@
 import { toHex } from '../../proto/bytes.ts';
 import type { Changes, StateView } from '../policy/scope.ts';
 import type { Change } from '../store/store.ts';
-import { type Approval, Approvals } from './approvals.ts';
-import type { ChannelState } from './channel_state.ts';
+import type { Approval } from './approvals.ts';
+import type { ChannelState, Settled } from './channel_state.ts';
 import { decodeState, encodeState } from './encode.ts';
+import { Entries } from './entries.ts';
 import { type Flow, Flows } from './flows.ts';
 import { freshNode, type NodeState } from './node_state.ts';
 
@@ -18,17 +19,19 @@ export class SignerState implements StateView {
   readonly #channels = new Map<string, ChannelState>();
   readonly #flows = new Flows();
   readonly #approvals = new Map<string, Approval>();
-  #node: NodeState = { ...freshNode, approvals: new Approvals(this.#approvals) };
+  readonly #settled = new Map<string, Settled>();
+  #node: NodeState = this.#withHeld(freshNode);
   #version = 0;
 
   /** The state that a store's entries hold. */
   constructor(entries: ReadonlyMap<string, Uint8Array>) {
-    const approvals = new Approvals(this.#approvals);
     for (const [key, value] of entries) {
-      if (key === 'node') this.#node = { ...decodeState<NodeState>(value), approvals };
-      else if (key.startsWith('approval/'))
-        this.#approvals.set(key.slice('approval/'.length), decodeState<Approval>(value));
-      else if (key.startsWith('channel/')) this.#set(key.slice('channel/'.length), decodeState<ChannelState>(value));
+      const [kind = ''] = key.split('/', 1);
+      const name = key.slice(kind.length + 1);
+      if (kind === 'node') this.#node = this.#withHeld(decodeState<NodeState>(value));
+      else if (kind === 'approval') this.#approvals.set(name, decodeState<Approval>(value));
+      else if (kind === 'payment') this.#settled.set(name, decodeState<Settled>(value));
+      else if (kind === 'channel') this.#set(name, decodeState<ChannelState>(value));
     }
   }
 
@@ -49,7 +52,7 @@ export class SignerState implements StateView {
     return this.#channels.get(channelKey(peer, dbid));
   }
 
-  flow(hash: string, except: string | undefined): Flow {
+  flows(hash: string, except: string | undefined): readonly Flow[] {
     return this.#flows.of(hash, except);
   }
 
@@ -73,25 +76,33 @@ export class SignerState implements StateView {
   }
 
   #setNode(node: NodeState): readonly Change[] {
-    const { approvals, ...rest } = node;
-    const { approvals: _held, ...earlier } = this.#node;
-    const entries: Change[] = [];
-    for (const [key, approval] of approvals.changed) {
-      if (approval === undefined) this.#approvals.delete(key);
-      else this.#approvals.set(key, approval);
-      entries.push({ key: `approval/${key}`, value: approval && encodeState(approval) });
-    }
-    // Most requests that touch the node only touch its approvals.
+    const { approvals, settled, ...rest } = node;
+    const { approvals: _approvals, settled: _settled, ...earlier } = this.#node;
+    const entries = [...taken('approval', this.#approvals, approvals), ...taken('payment', this.#settled, settled)];
+    // Most requests that touch the node only touch these.
     const changed = Object.keys(rest).some(
       (name) => rest[name as keyof typeof rest] !== earlier[name as keyof typeof earlier],
     );
     if (changed) entries.push({ key: 'node', value: encodeState(rest) });
-    this.#node = { ...node, approvals: new Approvals(this.#approvals) };
+    this.#node = this.#withHeld(node);
     return entries;
+  }
+
+  #withHeld(node: Omit<NodeState, 'approvals' | 'settled'>): NodeState {
+    return { ...node, approvals: new Entries(this.#approvals), settled: new Entries(this.#settled) };
   }
 
   #set(key: string, channel: ChannelState): void {
     this.#channels.set(key, channel);
     this.#flows.set(key, channel);
   }
+}
+
+/** Takes over what changed of entries that are many and small, each one of the store's. */
+function taken<V>(kind: string, held: Map<string, V>, { changed }: Entries<V>): readonly Change[] {
+  return [...changed].map(([key, value]) => {
+    if (value === undefined) held.delete(key);
+    else held.set(key, value);
+    return { key: `${kind}/${key}`, value: value && encodeState(value) };
+  });
 }

@@ -1,0 +1,110 @@
+/**
+ * Whether a payment is covered: for one hash, what may go out is no more than what comes in for sure and what was allowed.
+ * An incoming HTLC covers only what goes out early enough for us to learn the preimage in time, so this holds for all
+ * that goes out, and for all that expires at or after any height. A step may leave a payment short, but never make it
+ * shorter.
+ */
+
+import type { Approval } from '../state/approvals.ts';
+import type { ChannelState } from '../state/channel_state.ts';
+import {
+  comesIn,
+  expiriesOut,
+  type Flow,
+  flowOf,
+  goesOut,
+  mayComeIn,
+  nothingSettled,
+  settledFlow,
+} from '../state/flows.ts';
+import type { NodeState } from '../state/node_state.ts';
+import { channelKey } from '../state/state.ts';
+import type { Tag } from './rules.ts';
+import type { Facts, Scope } from './scope.ts';
+
+export interface Shortage {
+  readonly tag: Tag;
+  readonly facts: Facts;
+  /** Hex. */
+  readonly hash: string;
+  /** Msat that may go out for it in all. */
+  readonly out: bigint;
+  /** Msat that would have to be approved, with what is. */
+  readonly wanted: bigint;
+  /** Msat of them that the step adds. */
+  readonly added: bigint;
+}
+
+/** A payment before and after the step, over all channels. */
+interface Payment {
+  readonly hash: string;
+  readonly was: readonly Flow[];
+  readonly now: readonly Flow[];
+  /** The approval that counts for it. */
+  readonly approval: Approval | undefined;
+}
+
+/** An approval that expires while its HTLCs are in flight was used in time. */
+function counting({ now }: Scope, approval: Approval | undefined, underWay: boolean): Approval | undefined {
+  return approval !== undefined && approval.usesLeft > 0 && (approval.expires > now || underWay) ? approval : undefined;
+}
+
+/** Msat that lack of what goes out by HTLCs that expire at `expiry` or later; of all that goes out, where it is undefined. */
+function lacking(
+  { settings, height }: Scope,
+  flows: readonly Flow[],
+  allowed: bigint,
+  expiry: number | undefined,
+): bigint {
+  const known = expiry === undefined ? height : Math.max(expiry, height ?? 0);
+  const covers = known === undefined ? undefined : known + settings.minCltvDelta;
+  return goesOut(flows, expiry) - comesIn(flows, covers) - allowed;
+}
+
+/** The rule that says no to what lacks at no height in particular. */
+function tagOf(node: NodeState, { hash, was, now }: Payment): Tag {
+  const approval = node.approvals.get(hash);
+  // Something went out under it already, be it that its uses are gone or that this payment is not over yet.
+  if (approval !== undefined && (approval.usesLeft === 0 || goesOut(was) > 0n)) return 'policy-payment-once';
+  return mayComeIn(now) ? 'policy-routing-balance' : 'policy-commitment-payment-approved';
+}
+
+function shortageOf(scope: Scope, node: NodeState, payment: Payment): Shortage | undefined {
+  const { hash, was, now, approval } = payment;
+  const allowed = approval === undefined ? 0n : approval.amountMsat + approval.feeBudgetMsat;
+  let found: Shortage | undefined;
+  for (const expiry of [undefined, ...expiriesOut(now)]) {
+    const before = lacking(scope, was, allowed, expiry);
+    const missing = lacking(scope, now, allowed, expiry);
+    const added = missing - (before > 0n ? before : 0n);
+    if (missing <= 0n || added <= 0n) continue;
+    const [out, wanted] = [goesOut(now), (approval?.amountMsat ?? 0n) + missing];
+    const facts =
+      expiry === undefined
+        ? { out, in: comesIn(now), beyond: missing }
+        : { expiry, uncovered: missing, least: scope.settings.minCltvDelta };
+    const tag = expiry === undefined ? tagOf(node, payment) : 'policy-routing-cltv-delta';
+    const first = found ?? { tag, facts, hash, out, wanted, added };
+    found = first.added < added ? { ...first, added } : first;
+  }
+  return found;
+}
+
+/** Of these payments (hashes in hex), those that a step of a channel makes shorter than they may be. */
+export function* shortages(
+  scope: Scope,
+  node: NodeState,
+  before: ChannelState,
+  after: ChannelState,
+  hashes: Iterable<string>,
+): Generator<Shortage> {
+  const key = channelKey(before.peer, before.dbid);
+  for (const hash of hashes) {
+    const elsewhere = [...scope.state.flows(hash, key), settledFlow(node.settled.get(hash) ?? nothingSettled)];
+    const was = [...elsewhere, flowOf(before, hash)];
+    const now = [...elsewhere, flowOf(after, hash)];
+    const approval = counting(scope, node.approvals.get(hash), goesOut(was) > 0n);
+    const shortage = shortageOf(scope, node, { hash, was, now, approval });
+    if (shortage !== undefined) yield shortage;
+  }
+}
