@@ -12,21 +12,11 @@ import { Journal } from '../../server/journal.ts';
 import type { RequestHandler } from '../../signer/session.ts';
 import type { Memory } from '../../signer/store/memory.ts';
 import { temporaryDirectory } from './host_under_test.ts';
+import { dice } from './interleaved.ts';
 import { join, makeRelay, makeSession } from './joined.ts';
 import { World } from './killed.ts';
 import { isAsRecorded, Replayed, signerOf } from './replayed.ts';
 import { unsteady } from './unsteady.ts';
-
-/** Numbers from 0 to below `n`, the same for the same seed (mulberry32). */
-function dice(seed: number): (n: number) => number {
-  let state = seed;
-  return (n) => {
-    state = (state + 0x6d2b79f5) | 0;
-    let mixed = Math.imul(state ^ (state >>> 15), 1 | state);
-    mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), 61 | mixed)) ^ mixed;
-    return (((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32) * n;
-  };
-}
 
 const seed = Number(process.env['SEED'] ?? Math.floor(Math.random() * 2 ** 31));
 const pause = (ms: number) => new Promise((resolve) => setTimeout(resolve, ms));
