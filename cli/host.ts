@@ -1,9 +1,9 @@
 /** `keyhold host`: the cloud side. Shims connect to its unix socket, signers to its port. */
 
 import { join, resolve } from 'node:path';
+import { toHex } from '../proto/bytes.ts';
 import { systemClock } from '../proto/clock.ts';
 import { systemEntropy } from '../proto/entropy.ts';
-import type { Log } from '../proto/log.ts';
 import { BitcoinRpc, rpcAccess } from '../server/bitcoin_rpc.ts';
 import { BitcoindSource } from '../server/bitcoind_source.ts';
 import { Host } from '../server/host.ts';
@@ -11,18 +11,13 @@ import { command, UsageError } from './command.ts';
 import { dirOption, identityOf } from './directory.ts';
 import { logAt, logOption, stopped } from './logging.ts';
 
-/** The source that the options name; undefined for none. @throws UsageError */
-function chainSource(
-  url: string | undefined,
-  cookie: string | undefined,
-  log: Log,
-  signal: AbortSignal,
-): BitcoindSource | undefined {
+/** The bitcoind that the options name; undefined for none. @throws UsageError */
+function bitcoindOf(url: string | undefined, cookie: string | undefined, signal: AbortSignal): BitcoinRpc | undefined {
   // A URL with a password is better here than among the arguments, which every user of the machine can read.
   const given = url ?? process.env['KEYHOLD_BITCOIN_RPC'];
   if (given === undefined) return undefined;
   try {
-    return new BitcoindSource({ rpc: new BitcoinRpc(rpcAccess(given, cookie), signal), clock: systemClock, log });
+    return new BitcoinRpc(rpcAccess(given, cookie), signal);
   } catch (error: unknown) {
     if (error instanceof TypeError) throw new UsageError(`--bitcoin-rpc: ${error.message}`);
     throw error;
@@ -52,7 +47,8 @@ export const host = command({
     },
     'bitcoin-rpc': {
       value: 'URL',
-      means: 'a bitcoind to tell signers of the chain from: http://HOST:PORT, best with --bitcoin-cookie',
+      means:
+        'a bitcoind to tell signers of the chain from, and to send splices to: http://HOST:PORT, best with --bitcoin-cookie',
     },
     'bitcoin-cookie': { value: 'FILE', means: 'bitcoind’s .cookie, or a file with one line user:password' },
     nodes: { value: 'NAME[,NAME…]', means: 'serve these nodes only (default: whichever come)' },
@@ -63,7 +59,8 @@ export const host = command({
     const journal = given.option('journal');
     const log = logAt(given.option('log'));
     const dir = given.option('dir') ?? '';
-    using chain = chainSource(given.option('bitcoin-rpc'), given.option('bitcoin-cookie'), log, signal);
+    const rpc = bitcoindOf(given.option('bitcoin-rpc'), given.option('bitcoin-cookie'), signal);
+    using chain = rpc && new BitcoindSource({ rpc, clock: systemClock, log });
     await using running = await Host.open({
       sockets: [resolve(given.option('socket') ?? '')],
       listen: given.option('listen') ?? '',
@@ -73,6 +70,7 @@ export const host = command({
       log,
       copies: given.option('copies') ?? join(dir, 'copies'),
       ...(chain && { chain }),
+      ...(rpc && { broadcast: (transaction: Uint8Array) => rpc.call('sendrawtransaction', toHex(transaction)) }),
       ...(nodes && { nodes }),
       ...(journal !== undefined && { journal: resolve(journal) }),
       unsignedPenalties: given.has('unsigned-penalties'),

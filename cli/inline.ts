@@ -5,6 +5,7 @@
  */
 
 import { Socket } from 'node:net';
+import { toHex } from '../proto/bytes.ts';
 import { systemClock } from '../proto/clock.ts';
 import { systemEntropy } from '../proto/entropy.ts';
 import { jsonLines } from '../proto/log.ts';
@@ -18,6 +19,7 @@ import { backend } from '../signer/node/backends.ts';
 import { secretFile } from '../signer/node/secret_file.ts';
 import { StoreError } from '../signer/store/store.ts';
 import { UsageError } from './command.ts';
+import { callRpc } from './lightning_rpc.ts';
 import { exists, type OpenPolicy, openPolicy, readPolicy } from './policy_of.ts';
 import { software } from './version.ts';
 
@@ -25,6 +27,9 @@ const log = jsonLines((line) => process.stderr.write(line), Date.now, 'warn');
 const entropy = systemEntropy;
 const stop = new AbortController();
 for (const name of ['SIGINT', 'SIGTERM'] as const) process.on(name, () => {});
+
+/** How long lightningd may take to pass a splice on, in milliseconds: the splice waits for it. */
+const broadcastMs = 5_000;
 
 const secp = backend(undefined, entropy);
 
@@ -54,7 +59,14 @@ async function open(): Promise<OpenPolicy> {
 const opened = await open();
 const secret = secretFile({ path: 'hsm_secret', passphrase: undefined, create: true, entropy });
 const signer = new Signer({ secp, secret, policy: opened.policy });
-const relay = new Relay({ patienceFor, ...relayDefaults, clock: systemClock, log });
+/** lightningd's own socket stands in its directory, where this runs, unless `rpc-file` names another place. */
+const broadcast = (transaction: Uint8Array) =>
+  callRpc(
+    'lightning-rpc',
+    { method: 'sendrawtransaction', params: { tx: toHex(transaction), allowhighfees: false } },
+    AbortSignal.timeout(broadcastMs),
+  );
+const relay = new Relay({ patienceFor, ...relayDefaults, clock: systemClock, log, broadcast });
 relay.signers.attach(
   localPort({
     name: 'inline',

@@ -2,11 +2,11 @@
 
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
+import { callRpc } from './lightning_rpc.ts';
 import { Program } from './program.ts';
 import { freePort, until } from './regtest.ts';
 import type { Bitcoind } from './regtest_bitcoind.ts';
 import type { RegtestPrograms } from './regtest_programs.ts';
-import { callRpc } from './regtest_rpc.ts';
 
 export interface LightningdOptions {
   readonly name: string;

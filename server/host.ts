@@ -27,6 +27,7 @@ import { ShimConnection } from './shim/connection.ts';
 import { listenForShims } from './shim_socket.ts';
 import { showRequest } from './show_request.ts';
 import { signerLink } from './signer_link.ts';
+import type { Broadcast } from './splice_broadcast.ts';
 import type { StateCopy } from './state_copy.ts';
 import { type BeginTrace, Trace } from './trace.ts';
 import { traceRequests } from './trace_requests.ts';
@@ -50,6 +51,8 @@ export interface HostOptions {
   readonly alwaysAsk?: boolean;
   /** Where news of the chain for signers comes from; undefined: they get none. */
   readonly chain?: ChainSource;
+  /** See `RelayOptions`. */
+  readonly broadcast?: Broadcast;
   /** The only nodes to serve; undefined: whichever come. */
   readonly nodes?: readonly string[];
   /** How often signers get a heartbeat, in milliseconds; 15,000 if not given. */

@@ -18,6 +18,7 @@ import { Queue } from './queue.ts';
 import { RecentRequests } from './recent_requests.ts';
 import type { SignerPort } from './signer_port.ts';
 import { type Initialised, Signers } from './signers.ts';
+import { type Broadcast, broadcastSplice } from './splice_broadcast.ts';
 import { judge, nodeIdOf, type Start } from './start.ts';
 import { Tally } from './tally.ts';
 import type { BeginTrace, Tracing } from './trace.ts';
@@ -42,6 +43,8 @@ export interface RelayOptions extends EarlyOptions {
   readonly remindMs: number;
   /** Told of each request and its answer. */
   readonly trace?: BeginTrace;
+  /** Where splices are sent that are complete with our signature; undefined: only the peer sends them. */
+  readonly broadcast?: Broadcast;
 }
 
 /** What the node was told that the signer had not decided, and the signer does not do. */
@@ -154,6 +157,9 @@ export class Relay {
         call === undefined
           ? { kind: 'malformed', message: `unknown request type ${messageType(bytes) ?? 'of no bytes'}` }
           : await this.#ask(lane, call, bytes, { signal, traced });
+      const { broadcast, log } = this.#options;
+      if (call === 'signSpliceTx' && answer.kind === 'reply' && broadcast !== undefined)
+        await broadcastSplice(bytes, answer.bytes, { broadcast, log });
       const isReply = answer.kind === 'reply' || answer.kind === 'silent';
       this.counts[isReply ? 'replied' : answer.kind] += 1;
       traced?.answered(isReply ? 'asked' : answer.kind);

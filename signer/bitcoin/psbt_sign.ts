@@ -5,6 +5,7 @@
  * the output that a later input spends, and may then make taproot signatures that are not valid; these are.
  */
 
+import { derSignature } from '../../proto/bitcoin/der.ts';
 import type { Psbt, PsbtInput, PsbtPair } from '../../proto/bitcoin/psbt.ts';
 import { inputFields, type PsbtField } from '../../proto/bitcoin/psbt_fields.ts';
 import {
@@ -26,17 +27,7 @@ import { BadRequest } from '../context.ts';
 import { hash160 } from '../crypto/hash.ts';
 import type { Secp } from '../crypto/secp.ts';
 import type { KeyPair } from '../keys/channel_keys.ts';
-import {
-  derSignature,
-  isP2shOf,
-  isP2tr,
-  isP2wpkh,
-  isP2wsh,
-  p2pkh,
-  p2wsh,
-  tapTweak,
-  toRemoteAnchoredScript,
-} from './script.ts';
+import { isP2shOf, isP2tr, isP2wpkh, isP2wsh, p2pkh, p2wsh, tapTweak, toRemoteAnchoredScript } from './script.ts';
 import { legacySighash, segwitSighash, sighash, taprootSighash } from './sighash.ts';
 
 /**

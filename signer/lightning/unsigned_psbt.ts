@@ -3,12 +3,12 @@
  * two funding keys. Rebuilt so that every byte of a request can be compared, or foretold.
  */
 
+import { derSignature } from '../../proto/bitcoin/der.ts';
 import type { Psbt, PsbtPair } from '../../proto/bitcoin/psbt.ts';
 import { inputFields, outputFields } from '../../proto/bitcoin/psbt_fields.ts';
 import { fieldValue } from '../../proto/bitcoin/psbt_input.ts';
 import { sameTransaction, type Transaction, type TxOutput } from '../../proto/bitcoin/tx.ts';
 import { concat, equalBytes } from '../../proto/bytes.ts';
-import { derSignature } from '../bitcoin/script.ts';
 import { sighash } from '../bitcoin/sighash.ts';
 import { hash160 } from '../crypto/hash.ts';
 import { once } from '../once.ts';

@@ -3,14 +3,13 @@
 import { fromHex, toHex } from '../../proto/bytes.ts';
 import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import { channelType } from '../lightning/channel.ts';
-import { Refusal } from '../refusal.ts';
 import { type ChannelState, freshChannel, highest } from '../state/channel_state.ts';
 import { unburied } from './burial.ts';
 import { channelNames } from './channel_names.ts';
 import { outpointOf } from './commitment.ts';
 import { nodeWithout } from './finished.ts';
 import { paysWallet, withWalletIndex } from './our_scripts.ts';
-import type { Changes, Checks, Facts, Scope } from './scope.ts';
+import { type Changes, type Checks, type Facts, onlyWarns, type Scope } from './scope.ts';
 import { copyOf, type Described, describedBy, inconsistency, keepFundings, type Opening, openingOf } from './setup.ts';
 import { isValidated } from './wallet_outputs.ts';
 
@@ -153,17 +152,6 @@ function notOfChannel({ chain }: Scope): Facts | undefined {
   return chain?.inForce === true ? { differs: 'it is no funding' } : undefined;
 }
 
-/** Whether the rule is no more than a warning, which is given. */
-function onlyWarned(scope: Scope, facts: Facts): boolean {
-  try {
-    scope.broken('policy-chain-outpoint-buried', facts);
-    return true;
-  } catch (error: unknown) {
-    if (error instanceof Refusal) return false;
-    throw error;
-  }
-}
-
 export const channelChecks: Checks<ChannelCall> = {
   getChannelBasepoints: nothing,
   checkFutureSecret: nothing,
@@ -192,7 +180,9 @@ export const channelChecks: Checks<ChannelCall> = {
     const channel = scope.state.channel(client.nodeId, client.dbid);
     const funding = channel?.fundings.find((each) => each.outpoint === outpoint);
     const missing = funding === undefined ? notOfChannel(scope) : await unburied(scope, funding);
-    return missing !== undefined && !onlyWarned(scope, missing) ? { reply: { isBuried: false } } : {};
+    return missing !== undefined && !onlyWarns(scope, 'policy-chain-outpoint-buried', missing)
+      ? { reply: { isBuried: false } }
+      : {};
   },
 
   /** From here on only this funding counts, so we must be able to spend it. */

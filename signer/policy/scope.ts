@@ -79,3 +79,14 @@ export function takeBroken(settings: Settings, warn: (tag: Tag, message: string)
     else throw new Refusal(tag, message);
   };
 }
+
+/** Whether a rule that is broken is no more than a warning, which is given. */
+export function onlyWarns({ broken }: Scope, tag: Tag, facts: Facts): boolean {
+  try {
+    broken(tag, facts);
+    return true;
+  } catch (error: unknown) {
+    if (error instanceof Refusal) return false;
+    throw error;
+  }
+}

@@ -1,8 +1,9 @@
 /**
  * Spending a funding into the next one (sign_splice_tx). The initiator's lightningd asks before it has the commitments of
- * the new funding, puts what it gets into its PSBT, and asks again when it has them. The first answer is the real one only
- * where the transaction needs our wallet too, which signs after the second; else it is a signature that spends nothing.
- * The peer gets the second, and with it the transaction that confirms; our own lightningd broadcasts with the first.
+ * the new funding, puts what it gets into its PSBT, and asks again when it has them. The first answer is a signature that
+ * spends nothing: with a real one the peer and the host could confirm a funding that we cannot leave, whatever else the
+ * transaction needs from us, as that may have been signed before. The peer gets the second, and so does our host's
+ * broadcast; what lightningd itself sends has the first.
  */
 
 import { spentOutput } from '../../proto/bitcoin/psbt_input.ts';
@@ -18,8 +19,8 @@ import type { NodeState } from '../state/node_state.ts';
 import { outpointOf } from './commitment.ts';
 import { setUp } from './commitments.ts';
 import { mostFee, signedWeight } from './fees.ts';
-import { isSafe, paysWallet } from './our_scripts.ts';
-import type { Checks, Scope, Verdict } from './scope.ts';
+import { isSafe } from './our_scripts.ts';
+import { type Checks, onlyWarns, type Scope, type Verdict } from './scope.ts';
 import { Spending } from './spending.ts';
 import { fundingAt, isValidated } from './wallet_outputs.ts';
 
@@ -31,19 +32,6 @@ const earlyLabel = 'keyhold/early splice signature';
 function worthless({ context: { secp, keys } }: Scope, id: Uint8Array): Verdict<'signSpliceTx'> {
   const signature = signLowR(secp, taggedHash([earlyLabel], id), keys.derivedSecret(utf8(earlyLabel)));
   return { reply: { sig: { signature, sighash: sighash.all } } };
-}
-
-/**
- * Whether an input is our wallet's for certain: without its signature nobody can use the one of the funding. What is
- * signed is `tx`; of the PSBT, which may be another one, only transactions that hash to the right id count.
- */
-function needsWallet(scope: Scope, { tx: { tx, psbt }, inputIndex }: SpliceRequest): boolean {
-  return tx.inputs.some((input, index) => {
-    const previous = psbt.inputs[index]?.previousTx;
-    if (index === inputIndex || previous === undefined || !equalBytes(txid(previous), input.txid)) return false;
-    const made = previous.outputs[input.vout];
-    return made !== undefined && paysWallet(scope, made.script, undefined);
-  });
 }
 
 /** The live funding that the input to be signed spends, with what the PSBT says of it. */
@@ -149,7 +137,10 @@ export const spliceChecks: Checks<'signSpliceTx'> = {
     if (channel === undefined || from === undefined) return {};
     const id = txid(request.tx.tx);
     const into = channel.fundings.find(({ outpoint }) => outpoint.startsWith(`${toHex(id)}:`));
-    if (into === undefined) return needsWallet(scope, request) ? {} : worthless(scope, id);
+    if (into === undefined) {
+      const unknown = { differs: 'nothing is known of the new funding yet' };
+      return onlyWarns(scope, 'policy-splice-new-funding-validated', unknown) ? {} : worthless(scope, id);
+    }
     if (into.splicedFrom !== from.outpoint || !isValidated(channel, into))
       scope.broken('policy-splice-new-funding-validated', {
         validated: channel.sides.local.accepted.at(-1)?.number ?? -1n,

@@ -11,8 +11,8 @@ import type { Purpose } from '../../../signer/policy/purpose.ts';
 import { attack, refused } from './attack.ts';
 import { channeld, TestChannel } from './channel.ts';
 import type { Terms } from './terms.ts';
-import { output, walletScript } from './transactions.ts';
-import { Refused, secp, World } from './world.ts';
+import { output, utxo, walletScript } from './transactions.ts';
+import { lightningd, Refused, secp, World } from './world.ts';
 
 const elsewhere = Uint8Array.of(0x00, 0x14, ...new Uint8Array(20).fill(0x66));
 
@@ -143,7 +143,59 @@ test('policy-splice-new-funding-validated: attack 14, the early signature is wor
   t.false(spends(channel, splice, early));
 });
 
-function spends(channel: TestChannel, { tx }: Splice, signature: Uint8Array): boolean {
+test('policy-splice-new-funding-validated: attack 14, a transaction that the wallet signed before the channel was there', async (t) => {
+  const world = await World.open();
+  world.answer = (purpose) => purpose.kind === 'open';
+  const robbed = new TestChannel(world, { peer: 3, value: 1_000_000n });
+  const opened = new TestChannel(world, { peer: 4, value: 1_000_000n });
+  const { localPubkey, remotePubkey } = opened.funding;
+  const input = ({ txid: spent, vout }: { readonly txid: Uint8Array; readonly vout: number }) => ({
+    txid: spent,
+    vout,
+    scriptSig: new Uint8Array(),
+    sequence: 0xfffffffd,
+    witness: [],
+  });
+  const made: Transaction = {
+    version: 2,
+    inputs: [input({ txid: new Uint8Array(32).fill(5), vout: 0 })],
+    outputs: [output(walletScript(world.keys, 1), 1_000_500n)],
+    locktime: 0,
+  };
+  const mine = utxo(world.keys, 1, txid(made), 1_000_500n);
+  const tx: Transaction = {
+    version: 2,
+    inputs: [input(robbed.funding), input(mine)],
+    outputs: [output(p2wsh(fundingScript(localPubkey, remotePubkey)), 1_000_000n), output(elsewhere, 1_000_000n)],
+    locktime: 0,
+  };
+  const spent = fundingSpent(robbed.funding);
+  const psbt = {
+    tx,
+    globals: [],
+    inputs: [
+      { previousTx: undefined, witnessUtxo: { amount: spent.amount, script: spent.script }, pairs: [] },
+      { previousTx: made, witnessUtxo: { amount: mine.amount, script: mine.scriptpubkey }, pairs: [] },
+    ],
+    outputs: [[], []],
+  };
+  // One channel is opened by it, with a peer who is said to pay with what will be the other one's funding.
+  opened.setup = { ...opened.setup, fundingTxid: txid(tx) };
+  await opened.announce();
+  await opened.sayWhatItIs();
+  await opened.signTheirs();
+  await opened.signOurs();
+  await world.ask(lightningd, 'signWithdrawal', { inputs: [mine], psbt });
+  await robbed.announce();
+  await robbed.sayWhatItIs();
+  await robbed.signTheirs();
+  await robbed.signOurs();
+  const request = { tx: { tx, psbt }, remoteFundingKey: robbed.funding.remotePubkey, inputIndex: 0 };
+  const { sig } = await world.ask(robbed.client(channeld), 'signSpliceTx', request);
+  t.false(spends(robbed, { tx }, sig.signature));
+});
+
+function spends(channel: TestChannel, { tx }: Pick<Splice, 'tx'>, signature: Uint8Array): boolean {
   const script = fundingScript(channel.funding.localPubkey, channel.funding.remotePubkey);
   return secp.verify(segwitSighash(tx, 0, script, channel.funding.value, 1), channel.funding.localPubkey, signature);
 }

@@ -1,9 +1,10 @@
 /** Scripts of known keys: BOLT 3's appendix C, and the two delays a to_remote output may have. */
 
 import test from 'ava';
+import { derSignature } from '../../../proto/bitcoin/der.ts';
 import { derAndSighash } from '../../../proto/bitcoin/psbt_checks.ts';
 import { concat, fromHex, toHex } from '../../../proto/bytes.ts';
-import { derSignature, fundingScript, p2wpkh, p2wsh, toRemoteAnchoredScript } from '../../../signer/bitcoin/script.ts';
+import { fundingScript, p2wpkh, p2wsh, toRemoteAnchoredScript } from '../../../signer/bitcoin/script.ts';
 import { BadRequest } from '../../../signer/context.ts';
 
 const local = fromHex('023da092f6980e58d2c037173180e9a465476026ee50f96695963e8efe436f54eb');

@@ -3,10 +3,10 @@
 import { readFileSync } from 'node:fs';
 import { sha256 } from '@noble/hashes/sha2.js';
 import test from 'ava';
+import { derSignature } from '../../../proto/bitcoin/der.ts';
 import { parseTransaction, serializeTransaction } from '../../../proto/bitcoin/tx.ts';
 import { fromHex, toHex } from '../../../proto/bytes.ts';
 import type { Htlc } from '../../../proto/hsmd/fields.ts';
-import { derSignature } from '../../../signer/bitcoin/script.ts';
 import type { Channel, Funding } from '../../../signer/lightning/channel.ts';
 import { buildCommitment, commitmentPsbt } from '../../../signer/lightning/commitment.ts';
 import { checkCountersigned, htlcSighashType } from '../../../signer/lightning/countersigned.ts';
