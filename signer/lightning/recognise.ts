@@ -11,7 +11,7 @@ import type { Htlc, TxWithPsbt } from '../../proto/hsmd/fields.ts';
 import { p2wsh } from '../bitcoin/script.ts';
 import { type BuiltCommitment, buildCommitment, commitmentPsbt } from './commitment.ts';
 import { explainCommitment } from './explain.ts';
-import { anchorValue, commitmentFee, feerateOf } from './fees.ts';
+import { anchorValue, commitmentFee, feerateOf, isTrimmed } from './fees.ts';
 import { type Mismatch, mismatch } from './mismatch.ts';
 import {
   type CommitmentContent,
@@ -117,5 +117,10 @@ export function recogniseCommitment(id: CommitmentId, given: GivenCommitment): C
   const commitment = withFees(id, content, built, given.feerate);
   if (commitment.fee < 0n)
     return mismatch('policy-commitment-fee-range', { funding: id.funding.value, tooMuch: -commitment.fee });
+  // Its own transaction could not be made: BOLT 3 leaves such an HTLC out whatever the dust limit.
+  const { feerate, channel, owner } = commitment;
+  const beyond = commitment.htlcs.find((htlc) => isTrimmed(htlc, owner, feerate, channel.anchors, 0n));
+  if (beyond !== undefined)
+    return mismatch('policy-commitment-outputs-trimmed', { feerate, htlc: beyond.amount / 1000n });
   return comparePsbt(id, built, given) ?? commitment;
 }

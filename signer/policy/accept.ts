@@ -35,13 +35,15 @@ function retried(
   known: AcceptedCommitment,
   point: Uint8Array,
   outpoint: Outpoint,
-  { number, txid, htlcs }: Commitment,
+  { number, txid, htlcs, feerate }: Commitment,
 ): boolean {
   const differs = (what: string) => scope.broken('policy-commitment-retry-same', { number, differs: what });
   if (known.point !== undefined && !equalBytes(known.point, point)) differs('point');
   if (without(known.htlcs, htlcs).length > 0 || without(htlcs, known.htlcs).length > 0) differs('HTLCs');
   const same = known.contents.get(outpoint);
   if (same !== undefined && !equalBytes(same.txid, txid)) differs('transaction');
+  // The HTLCs' own transactions follow from it.
+  if (same !== undefined && same.feerate !== feerate) differs('feerate');
   return same !== undefined;
 }
 

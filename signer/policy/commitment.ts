@@ -5,6 +5,7 @@
 
 import { equalBytes, toHex } from '../../proto/bytes.ts';
 import type { RequestOf } from '../../proto/hsmd/calls.ts';
+import { BadRequest } from '../context.ts';
 import { type Channel, channelOf, type Funding, type Side } from '../lightning/channel.ts';
 import { checkCountersigned } from '../lightning/countersigned.ts';
 import { commitmentKeys } from '../lightning/keys.ts';
@@ -106,7 +107,7 @@ async function judge(
 
 function ourPoint({ context: { keys, client } }: Scope, number: bigint): Uint8Array {
   const point = keys.channel(client.nodeId, client.dbid).perCommitmentPoint(number);
-  if (point === undefined) throw new RangeError(`no commitment ${number}`);
+  if (point === undefined) throw new BadRequest(`expected a commitment number below 2^48, got ${number}`);
   return point;
 }
 

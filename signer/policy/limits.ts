@@ -1,7 +1,7 @@
 /** What a commitment may hold, whoever owns it: fees, HTLCs, dust, lease delays. */
 
 import { isP2wpkh } from '../bitcoin/script.ts';
-import { htlcFee } from '../lightning/fees.ts';
+import { htlcFee, htlcKind } from '../lightning/fees.ts';
 import type { Commitment } from '../lightning/recognise.ts';
 import { leastOutput, leastP2wpkh } from './fees.ts';
 import type { Scope } from './scope.ts';
@@ -18,12 +18,13 @@ function checkFeePaid(scope: Scope, { channel, owner, toOwner, toOther, trimmed,
   if (trimmed < 0n && openers !== undefined) scope.broken('policy-commitment-fee-range', { feerate, unpaid: -trimmed });
 }
 
-/** An output that nodes take for dust keeps the whole commitment from being relayed. */
-function checkRelayed(scope: Scope, { outputs }: Commitment): void {
+/** What nodes take for dust keeps the whole commitment from being relayed, or an HTLC's own transaction. */
+function checkRelayed(scope: Scope, { outputs, owner, feerate, channel }: Commitment): void {
   for (const { role, amount, script } of outputs) {
-    const least = isP2wpkh(script) ? leastP2wpkh : leastOutput;
-    if (role.kind !== 'anchor' && amount < least)
-      scope.broken('policy-commitment-outputs-trimmed', { output: amount, least });
+    if (role.kind === 'anchor') continue;
+    const fee = role.kind === 'htlc' ? htlcFee(htlcKind(role.htlc, owner), feerate, channel.anchors) : 0n;
+    const least = fee + (isP2wpkh(script) ? leastP2wpkh : leastOutput);
+    if (amount < least) scope.broken('policy-commitment-outputs-trimmed', { output: amount, least });
   }
 }
 
