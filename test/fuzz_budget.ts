@@ -8,6 +8,25 @@ const { KEYHOLD_FUZZ_SECONDS = '2', KEYHOLD_FUZZ_SEED = `${Date.now() % 2 ** 31}
 export const milliseconds = Number(KEYHOLD_FUZZ_SECONDS) * 1000;
 export const seed = Number(KEYHOLD_FUZZ_SEED);
 
+/**
+ * Plays one history after the other until the time is over, each from numbers of its own; how many, and how many steps they
+ * had. What one throws says the seed that begins with it.
+ */
+export async function playAll(play: (random: (limit: number) => number) => Promise<number>) {
+  const end = performance.now() + milliseconds;
+  let [histories, steps] = [0, 0];
+  do {
+    try {
+      steps += await play(randomFrom(seed + histories));
+    } catch (error: unknown) {
+      const why = error instanceof Error ? (error.stack ?? error.message) : String(error);
+      throw new Error(`KEYHOLD_FUZZ_SEED=${seed + histories} repeats it: ${why}`, { cause: error });
+    }
+    histories += 1;
+  } while (performance.now() < end);
+  return { histories, steps };
+}
+
 /** Numbers below `limit`, always the same ones for a seed (Marsaglia's xorshift with 32 bits). */
 export function randomFrom(start: number): (limit: number) => number {
   // Seeds in a row shall not begin alike.

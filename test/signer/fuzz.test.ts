@@ -18,7 +18,7 @@ import { profiles } from '../../signer/policy/settings.ts';
 import { validating } from '../../signer/policy/validating.ts';
 import { type Memory, openMemoryStore } from '../../signer/store/memory.ts';
 import type { Store } from '../../signer/store/store.ts';
-import { milliseconds, randomFrom, seed } from '../fuzz_budget.ts';
+import { playAll, seed } from '../fuzz_budget.ts';
 import { signerOf } from '../server/replayed.ts';
 import { mutated } from './mutated.ts';
 
@@ -76,7 +76,12 @@ async function ask(signer: Signer, { client, bytes, acknowledged }: Asked, tally
 }
 
 /** One recording played with mutants before each of its requests, and twice over again after a restart. */
-async function play(session: RecordedSession, random: (limit: number) => number, tally: Tally): Promise<void> {
+async function play(
+  session: RecordedSession | undefined,
+  random: (limit: number) => number,
+  tally: Tally,
+): Promise<number> {
+  if (session === undefined) throw new Error('expected recordings in test/vectors/hsmd/traces, found none');
   const memory: Memory = {};
   const requests = session.requests.slice(0, mostRequests);
   const all = requests.map(({ bytes }) => bytes);
@@ -95,32 +100,13 @@ async function play(session: RecordedSession, random: (limit: number) => number,
       await ask(signer, { ...request, acknowledged: false }, tally);
     }
   }
+  return requests.length;
 }
 
 test('whatever bytes come, the signer replies, refuses or calls them malformed', async (t) => {
   const tally = new Tally();
-  const end = performance.now() + milliseconds;
-  let histories = 0;
-  do {
-    const random = randomFrom(seed + histories);
-    const session = sessions[random(sessions.length)];
-    if (session === undefined) throw new Error('no recordings');
-    try {
-      await play(session, random, tally);
-    } catch (error: unknown) {
-      throw new Error(
-        `KEYHOLD_FUZZ_SEED=${seed + histories} repeats it: ${error instanceof Error ? error.stack : String(error)}`,
-        {
-          cause: error,
-        },
-      );
-    }
-    histories += 1;
-  } while (performance.now() < end);
-  t.log(
-    `seed ${seed}: ${histories} recordings,`,
-    [...tally.kinds].map(([kind, count]) => `${count} × ${kind}`).join(', '),
-    `, at most ${Math.round(tally.slowest)} ms`,
-  );
+  const { histories } = await playAll((random) => play(sessions[random(sessions.length)], random, tally));
+  const kinds = [...tally.kinds].map(([kind, count]) => `${count} × ${kind}`);
+  t.log(`seed ${seed}: ${histories} recordings, ${kinds.join(', ')}; at most ${Math.round(tally.slowest)} ms`);
   for (const kind of ['reply', 'refused', 'malformed']) t.true((tally.kinds.get(kind) ?? 0) > 0, kind);
 });

@@ -1,14 +1,12 @@
 /** Beyond the list: draining a balance by what a commitment does not show, or by what it is compared with. */
 
 import test from 'ava';
-import { type Transaction, txid } from '../../../proto/bitcoin/tx.ts';
 import type { Htlc } from '../../../proto/hsmd/fields.ts';
-import { fundingScript, p2wsh } from '../../../signer/bitcoin/script.ts';
-import { fundingSpent } from '../../../signer/lightning/commitment.ts';
 import { attack, refused } from './attack.ts';
-import { channeld, type Hostile, hashOf, TestChannel } from './channel.ts';
+import { type Hostile, hashOf, TestChannel } from './channel.ts';
+import { announce, signSplice, spliceOf } from './splicing.ts';
 import type { Terms } from './terms.ts';
-import { closeAlone, output } from './transactions.ts';
+import { closeAlone } from './transactions.ts';
 import { Refused, World } from './world.ts';
 
 const hash = hashOf('payment');
@@ -133,16 +131,7 @@ attack(
 );
 
 /** A splice of nothing: the same value in another funding. */
-function spliced({ funding }: TestChannel) {
-  const tx: Transaction = {
-    version: 2,
-    inputs: [{ txid: funding.txid, vout: funding.vout, scriptSig: new Uint8Array(), sequence: 0, witness: [] }],
-    outputs: [output(p2wsh(fundingScript(funding.localPubkey, funding.remotePubkey)), funding.value)],
-    locktime: 0,
-  };
-  const id = txid(tx);
-  return { tx, setup: { fundingTxid: id, fundingTxout: 0, pushValue: 0n }, funding: { ...funding, txid: id, vout: 0 } };
-}
+const spliced = (channel: TestChannel) => spliceOf(channel, 0n, 0n);
 
 async function received(world: World): Promise<TestChannel> {
   const channel = await TestChannel.open(world, { opener: 'them', push: 0n });
@@ -157,14 +146,9 @@ async function received(world: World): Promise<TestChannel> {
 async function receivedAndSpliced(world: World) {
   const channel = await received(world);
   const splice = spliced(channel);
-  await channel.sayWhatItIs(splice.setup, channeld);
+  await announce(channel, splice);
   await channel.signOurs({ funding: splice.funding, number: channel.numbers.local });
-  const { amount, script } = fundingSpent(channel.funding);
-  const inputs = [{ previousTx: undefined, witnessUtxo: { amount, script }, pairs: [] }];
-  const psbt = { tx: splice.tx, globals: [], inputs, outputs: [[]] };
-  const { remotePubkey: remoteFundingKey } = channel.funding;
-  const request = { tx: { tx: splice.tx, psbt }, remoteFundingKey, inputIndex: 0 };
-  await world.ask(channel.client(channeld), 'signSpliceTx', request);
+  await signSplice(channel, splice);
   return { channel, splice };
 }
 
@@ -191,7 +175,7 @@ for (const [who, step, owner] of [
       async prefix(world) {
         const channel = await received(world);
         const splice = spliced(channel);
-        await channel.sayWhatItIs(splice.setup, channeld);
+        await announce(channel, splice);
         return { channel, splice };
       },
       hostile: ({ channel, splice: { funding } }) => channel[step]({ funding, number: channel.numbers[owner] + 1n }),
@@ -203,7 +187,7 @@ for (const [who, step, owner] of [
 attack('the same number for a new funding gives us less', 'policy-splice-balance', {
   async prefix(world) {
     const channel = await received(world);
-    await channel.sayWhatItIs(spliced(channel).setup, channeld);
+    await announce(channel, spliced(channel));
     return channel;
   },
   hostile(channel) {

@@ -74,6 +74,11 @@ export class Updates {
     return this.signed[owner] !== this.revokedFor[owner];
   }
 
+  /** Whether any HTLC stands in a newest commitment, a trimmed one too. */
+  get hasHtlcs(): boolean {
+    return this.terms(this.signed.local).htlcs.length > 0 || this.terms(this.signed.remote).htlcs.length > 0;
+  }
+
   /** HTLCs that are in both sides' only commitments, without an update that takes them away. */
   get settleable(): readonly Htlc[] {
     const gone = new Set(

@@ -1,43 +1,27 @@
 /**
  * The rules about balances and payments as two properties: every honest history is accepted, and whatever is accepted of a
- * dishonest one leaves us no less than approvals and the limit for dust allow. `KEYHOLD_MODEL_SECONDS` gives each more time,
- * `KEYHOLD_MODEL_SEED` repeats a run.
+ * dishonest one leaves us no less than approvals and the limits for dust and fees allow. Time and seed are those of
+ * fuzz_budget.ts.
  */
 
 import test, { type ExecutionContext } from 'ava';
-import fc from 'fast-check';
+import { playAll, seed } from '../../fuzz_budget.ts';
+import { anarchic } from '../attacks/anarchy.ts';
 import { hashOf } from '../attacks/channel.ts';
 import { History } from '../attacks/history.ts';
 
 /** Actions in one history. */
 const actions = 150;
-const { KEYHOLD_MODEL_SECONDS = '4', KEYHOLD_MODEL_SEED = `${Date.now() % 2 ** 31}` } = process.env;
-const seed = Number(KEYHOLD_MODEL_SEED);
 
-async function check(t: ExecutionContext, play: (choices: readonly number[]) => Promise<number>): Promise<void> {
-  let [runs, steps] = [0, 0];
-  // What is not chosen is 0, so a shorter list is the same history with less in it.
-  const choices = fc.array(fc.nat(1_000_000), { minLength: 4 * actions, maxLength: 4 * actions });
-  const property = fc.asyncProperty(choices, async (list) => {
-    steps += await play(list);
-    runs += 1;
-  });
-  const interruptAfterTimeLimit = Number(KEYHOLD_MODEL_SECONDS) * 1000;
-  await fc.assert(property, {
-    seed,
-    numRuns: 1_000_000,
-    interruptAfterTimeLimit,
-    endOnFailure: true,
-    includeErrorInReport: true,
-    plugins: [fc.unbiased()],
-  });
-  t.log(`seed ${seed}: ${runs} histories, ${steps} steps`);
-  t.true(runs > 0);
+async function check(t: ExecutionContext, play: (random: (limit: number) => number) => Promise<number>): Promise<void> {
+  const { histories, steps } = await playAll(play);
+  t.log(`seed ${seed}: ${histories} histories, ${steps} steps`);
+  t.true(steps > 0);
 }
 
-test('honest histories of three channels, with restarts and retries, are accepted', async (t) => {
-  await check(t, async (list) => {
-    const history = await History.begin(list);
+test('honest histories of three channels, with splices, closes, restarts and retries, are accepted', async (t) => {
+  await check(t, async (random) => {
+    const history = await History.begin(random);
     for (let i = 0; i < actions; i++) {
       const action = history.oneOf(history.honest());
       if (action === undefined) continue;
@@ -48,25 +32,28 @@ test('honest histories of three channels, with restarts and retries, are accepte
   });
 });
 
-/** Msat that payments too small for an output may cost, and parts of a satoshi in each channel. */
-function unlisted({ world, channels }: History): bigint {
-  return world.settings.unlistedMsatPerDay + BigInt(channels.length) * 2000n;
+/** What a day may lose to what is not seen and to fees of splices, msat. */
+const limits = { unlistedMsatPerDay: 100_000n, onchainFeesSatPerDay: 2000n };
+
+/** Those, and parts of a satoshi in each channel. */
+function allowed({ channels }: History): bigint {
+  return limits.unlistedMsatPerDay + limits.onchainFeesSatPerDay * 1000n + BigInt(channels.length) * 2000n;
 }
 
 test('whatever is accepted of dishonest histories leaves us what was not approved', async (t) => {
   let refused = 0;
-  await check(t, async (list) => {
-    const history = await History.begin(list, { unlistedMsatPerDay: 100_000n });
+  await check(t, async (random) => {
+    const history = await History.begin(random, limits);
     const hashes = [0, 1, 2].map((i) => hashOf(`shared ${i}`));
     const [first] = hashes;
     if (first !== undefined) history.approve(first, 5_000_000n);
-    let most = history.worst();
+    let most = history.claims.worst();
     for (let i = 0; i < actions; i++) {
-      const action = history.oneOf(history.anarchic(hashes));
+      const action = history.oneOf(anarchic(history, hashes));
       if (action === undefined) continue;
       if (!(await history.run(action))) refused += 1;
-      const worst = history.worst();
-      if (worst < most - history.approved - unlisted(history))
+      const worst = history.claims.worst();
+      if (worst < most - history.approved - allowed(history))
         throw new Error(`${most - worst} msat are gone, ${history.approved} were approved: ${history.done.join(', ')}`);
       if (worst > most) most = worst;
     }
