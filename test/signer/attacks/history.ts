@@ -44,6 +44,8 @@ export class History {
   /** Msat that were approved, with their fee budgets. */
   approved = 0n;
   readonly done: string[] = [];
+  /** Why the last step that was refused was. */
+  refusal = '';
   /** The next choice, below `limit`. */
   readonly pick: (limit: number) => number;
   /** Forwarded payments: the incoming HTLC and the outgoing one. */
@@ -134,7 +136,7 @@ export class History {
   /** What an honest node and its peers could do next. */
   honest(): readonly Action[] {
     const actions: Action[] = [['restart', () => this.world.restart()]];
-    for (const channel of this.channels.filter((each) => !this.#closed.has(each))) {
+    for (const channel of this.#open) {
       const steps = this.steps(channel);
       actions.push(...steps, ...steps, ...steps);
       if (channel.numbers.remote > 0n) actions.push(this.again(channel));
@@ -144,11 +146,23 @@ export class History {
       if (this.spendable(channel, ours) > 0n) actions.push(['fee', () => channel.setFeerate(300 + this.pick(1500))]);
       for (const htlc of channel.updates.settleable) actions.push(...this.#settle({ channel, htlc }));
       if (this.isQuiet(channel)) actions.push(['splice', () => this.#splice(channel)]);
-      if (this.done.length > 100) actions.push(['force close', () => this.#closeAlone(channel)]);
-      if (this.done.length > 100 && this.isQuiet(channel) && !channel.updates.hasHtlcs)
-        actions.push(['close', () => this.#close(channel)]);
+      if (this.done.length > 100 && this.pick(40) === 0) actions.push(['force close', () => this.#closeAlone(channel)]);
     }
     return actions;
+  }
+
+  get #open(): readonly TestChannel[] {
+    return this.channels.filter((each) => !this.#closed.has(each));
+  }
+
+  /** What leads to an end: payments in flight are settled, then channels closed. None where there is nothing left to do. */
+  ending(): readonly Action[] {
+    const moves = this.#open.flatMap((channel): readonly Action[] => [
+      ...this.steps(channel),
+      ...channel.updates.settleable.flatMap((htlc) => this.#settle({ channel, htlc })),
+    ]);
+    const quiet = this.#open.filter((channel) => this.isQuiet(channel) && !channel.updates.hasHtlcs);
+    return moves.length > 0 ? moves : quiet.map((channel) => ['close', () => this.#close(channel)]);
   }
 
   /** Whether nothing waits for a commitment or its revocation, as a splice and a close demand. */
@@ -216,7 +230,7 @@ export class History {
 
   #forward(incoming: Held): void {
     this.#toForward.delete(incoming.htlc);
-    const to = this.oneOf(this.channels.filter((each) => each !== incoming.channel));
+    const to = this.oneOf(this.#open.filter((each) => each !== incoming.channel));
     const msat = incoming.htlc.amount - 1000n - BigInt(this.pick(1000));
     if (to === undefined || msat > this.spendable(to, 'ours')) return;
     const htlc = to.add({ from: 'us', msat, hash: incoming.htlc.paymentHash, cltv: incoming.htlc.cltvExpiry - 34 });
@@ -233,6 +247,7 @@ export class History {
     } catch (error: unknown) {
       if (!(error instanceof Refused) || !error.tag.startsWith('policy-')) throw error;
       this.done.push(`${name} (${error.tag})`);
+      this.refusal = error.message;
       for (const { updates } of this.channels)
         for (const side of sides)
           updates.logs[side].length = Math.max(updates.signed.local[side], updates.signed.remote[side]);

@@ -22,11 +22,10 @@ async function check(t: ExecutionContext, play: (random: (limit: number) => numb
 test('honest histories of three channels, with splices, closes, restarts and retries, are accepted', async (t) => {
   await check(t, async (random) => {
     const history = await History.begin(random);
-    for (let i = 0; i < actions; i++) {
-      const action = history.oneOf(history.honest());
-      if (action === undefined) continue;
+    const next = () => history.oneOf(history.done.length < actions ? history.honest() : history.ending());
+    for (let action = next(); action !== undefined; action = next()) {
       const isAccepted = await history.run(action);
-      if (!isAccepted) throw new Error(`an honest step was refused: ${history.done.join(', ')}`);
+      if (!isAccepted) throw new Error(`${history.refusal}, after ${history.done.join(', ')}`);
     }
     return history.done.length;
   });
