@@ -8,7 +8,7 @@ import { equalBytes } from '../../proto/bytes.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import { anchorValue, commitmentFee } from '../lightning/fees.ts';
 import type { Commitment } from '../lightning/recognise.ts';
-import { type Interval, ourBalance, shifted } from '../state/account.ts';
+import { type Interval, leftOut, ourBalance, shifted } from '../state/account.ts';
 import {
   type AcceptedCommitment,
   type ChannelState,
@@ -18,7 +18,7 @@ import {
   type Outpoint,
   type SideState,
 } from '../state/channel_state.ts';
-import { without } from '../state/settlement.ts';
+import { type Slack, without } from '../state/settlement.ts';
 import { settle } from './accounts.ts';
 import { checkLimits } from './limits.ts';
 import type { Changes, Scope } from './scope.ts';
@@ -113,6 +113,17 @@ function checkSibling(scope: Scope, { account }: SideState, shown: Interval): vo
     scope.broken('policy-splice-balance', { expected: account.ours / 1000n, found: shown.most / 1000n });
 }
 
+/**
+ * Dust that was in flight may have come to us since, dust that is now may be what we offered; parts of a satoshi are in
+ * doubt either way, and all of a balance that had no output.
+ */
+function slackOf({ settings }: Scope, { accepted }: SideState, now: ContentState, { channel }: Commitment): Slack {
+  const [before] = accepted.at(-1)?.contents.values() ?? [];
+  const most = (content: ContentState | undefined) =>
+    content === undefined ? settings.maxTrimmedSat + settings.maxDustSat : leftOut(content, channel.opener);
+  return { gain: most(before) * 1000n + 999n, loss: most(now) * 1000n + 999n };
+}
+
 /** Judges a commitment of this funding; the changes have the channel with it accepted. `point` is its owner's. */
 export async function accept(
   scope: Scope,
@@ -136,6 +147,7 @@ export async function accept(
     return { channel: accepted };
   }
   if (number === 0n) return openedWith(scope, accepted, commitment, shown);
-  const { channel, node } = await settle(scope, state, accepted, { owner, shown });
+  const slack = slackOf(scope, state.sides[owner], contentOf(commitment), commitment);
+  const { channel, node } = await settle(scope, state, accepted, { owner, shown, slack });
   return { channel, ...(node !== scope.state.node && { node }) };
 }

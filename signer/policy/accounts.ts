@@ -4,12 +4,13 @@
  */
 
 import { toHex } from '../../proto/bytes.ts';
-import type { Side } from '../lightning/channel.ts';
+import type { Htlc } from '../../proto/hsmd/fields.ts';
+import { otherSide, type Side } from '../lightning/channel.ts';
 import { balanceOf, channelLoss, entered, type Interval } from '../state/account.ts';
 import type { ChannelState, Settled, SideState } from '../state/channel_state.ts';
 import { nothingSettled } from '../state/flows.ts';
 import { type NodeState, pour } from '../state/node_state.ts';
-import { type Settlement, settlements, without } from '../state/settlement.ts';
+import { type Settlement, type Slack, settlements, without } from '../state/settlement.ts';
 import { allowPayment } from './payment.ts';
 import type { Scope } from './scope.ts';
 import { feeBudget } from './settings.ts';
@@ -20,6 +21,8 @@ export interface Step {
   readonly owner: Side;
   /** What it shows of our balance, as if all were in the channel's first funding; msat. */
   readonly shown: Interval;
+  /** What can have moved unseen: an HTLC that is dust stands in at least one commitment, and is left out of it. */
+  readonly slack: Slack;
 }
 
 /** A way the step may have gone, with the state it leads to. */
@@ -78,23 +81,37 @@ function covered(scope: Scope, node: NodeState, short: Iterable<Shortage>): Node
   return after;
 }
 
+/** Whether an HTLC of these was paid, by the commitments of the other side; undefined while its newest has it. */
+function outcomeOn({ accepted, settled }: SideState, htlcs: readonly Htlc[]): (htlc: Htlc) => boolean | undefined {
+  const gone = new Set(without(htlcs, accepted.at(-1)?.htlcs ?? []));
+  return (htlc) => {
+    if (!gone.has(htlc)) return undefined;
+    const { out, in: received } = settled.get(toHex(htlc.paymentHash)) ?? nothingSettled;
+    return (htlc.side === 'local' ? out : received) > 0n;
+  };
+}
+
 /** The likeliest way that is allowed, or why the likeliest is not; undefined where there is none. */
 function explain(
   scope: Scope,
   node: NodeState,
   before: ChannelState,
   accepted: ChannelState,
-  { owner, shown }: Step,
+  { owner, shown, slack }: Step,
 ): Outcome | (Outcome & { readonly short: Shortage }) | undefined {
   const side = accepted.sides[owner];
+  const other = accepted.sides[otherSide(owner)];
   const was = before.sides[owner].accepted.at(-1)?.htlcs ?? [];
   const is = side.accepted.at(-1)?.htlcs ?? [];
   const changed = [...without(was, is), ...without(is, was)].map(({ paymentHash }) => toHex(paymentHash));
   const ways = settlements(
     { balance: balanceOf(side.account), htlcs: was },
     { balance: shown, htlcs: is },
-    scope.settings.unlistedMsatPerDay,
+    slack,
+    outcomeOn(other, was),
   );
+  // What is newly offered goes out whichever way it was: the owner is asked about that before anything is in doubt.
+  const offered = new Set(without(is, was).map(({ paymentHash }) => toHex(paymentHash)));
   let likeliest: (Outcome & { readonly short: Shortage }) | undefined;
   for (const way of ways) {
     const channel = withSide(accepted, owner, withPaid(side, way, shown));
@@ -102,7 +119,8 @@ function explain(
     if (affordable === undefined) continue;
     const after = covered(scope, affordable, shortages(scope, node, before, channel, new Set(changed)));
     if (!('hash' in after)) return { channel, node: after };
-    likeliest ??= { channel, node: affordable, short: after };
+    if (likeliest === undefined || (offered.has(after.hash) && !offered.has(likeliest.short.hash)))
+      likeliest = { channel, node: affordable, short: after };
   }
   return likeliest;
 }

@@ -23,9 +23,12 @@ export interface Account {
   readonly lost: bigint;
 }
 
-/** Satoshi of a commitment that no output of a side or an HTLC has, fees included. */
-function leftOut({ openerPays, trimmed, toRemote }: ContentState, opener: Side): bigint {
-  return opener === 'remote' && toRemote !== undefined ? trimmed : openerPays + trimmed;
+/**
+ * Satoshi of a commitment that are in no output and not the opener's fee: HTLCs that are dust, and of a side without an
+ * output all it has. An opener without one may own less than the fee, so there the fee is in it too.
+ */
+export function leftOut({ openerPays, trimmed, toLocal, toRemote }: ContentState, opener: Side): bigint {
+  return (opener === 'local' ? toLocal : toRemote) === undefined ? openerPays + trimmed : trimmed;
 }
 
 /**

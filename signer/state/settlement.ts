@@ -5,7 +5,7 @@
  */
 
 import type { Htlc } from '../../proto/hsmd/fields.ts';
-import type { Interval } from './account.ts';
+import { type Interval, shifted } from './account.ts';
 
 /** One way to explain how one commitment became the next. */
 export interface Settlement {
@@ -13,6 +13,12 @@ export interface Settlement {
   readonly paid: readonly Htlc[];
   /** Msat that came to us by it: HTLCs we offered that failed, ones we were paid for, less ones we newly offered. */
   readonly moved: bigint;
+}
+
+/** Msat beside listed HTLCs: what may have come to us, and have left us. */
+export interface Slack {
+  readonly gain: bigint;
+  readonly loss: bigint;
 }
 
 function key({ side, paymentHash, amount, cltvExpiry }: Htlc): string {
@@ -34,30 +40,62 @@ function total(htlcs: readonly Htlc[]): bigint {
   return htlcs.reduce((sum, { amount }) => sum + amount, 0n);
 }
 
+/** What a commitment says of our balance and HTLCs. */
+interface Standing {
+  readonly balance: Interval;
+  readonly htlcs: readonly Htlc[];
+}
+
 /**
- * Every way to explain the change from `before` to `after`, likeliest first: those that add up to the msat, then those
- * that leave least over, a gain or a loss of at most `unlistedLimit`. At most `attempts` are looked at.
+ * Ways to explain the change from `before` to `after`, likeliest first: those that agree with what is known to be paid or
+ * not from the other side's commitments, then all; of each those that add up to the msat, then those that leave least over,
+ * a gain or a loss within `slack`.
  */
 export function* settlements(
-  before: { readonly balance: Interval; readonly htlcs: readonly Htlc[] },
-  after: { readonly balance: Interval; readonly htlcs: readonly Htlc[] },
-  unlistedLimit: bigint,
-  attempts = 20_000,
+  before: Standing,
+  after: Standing,
+  slack: Slack,
+  isPaid: (htlc: Htlc) => boolean | undefined,
 ): Generator<Settlement> {
   const removed = without(before.htlcs, after.htlcs);
   const offered = total(without(after.htlcs, before.htlcs).filter(({ side }) => side === 'local'));
-  // What must have come back to us: HTLCs we offered that failed, HTLCs offered to us that were paid.
-  const returned: Interval = {
-    least: after.balance.least - before.balance.most + offered,
-    most: after.balance.most - before.balance.least + offered,
+  const known = removed.filter((htlc) => isPaid(htlc) !== undefined);
+  const change = {
+    least: after.balance.least - before.balance.most,
+    most: after.balance.most - before.balance.least,
   };
+  if (known.length > 0) {
+    const paid = known.filter(isPaid);
+    const returned = total(known.filter((htlc) => isOurs(htlc, paid.includes(htlc))));
+    const open = removed.filter((htlc) => !known.includes(htlc));
+    yield* waysOf(open, change, slack, { paid, moved: returned - offered });
+  }
+  yield* waysOf(removed, change, slack, { paid: [], moved: -offered });
+}
+
+/** Whether it came to us: offered by us and failed, or offered to us and paid. */
+function isOurs({ side }: Htlc, isPaid: boolean): boolean {
+  return isPaid === (side === 'remote');
+}
+
+/** Ways that settle `htlcs` so or so, in addition to what is settled for certain. */
+function* waysOf(
+  htlcs: readonly Htlc[],
+  change: Interval,
+  slack: Slack,
+  { paid, moved }: Settlement,
+): Generator<Settlement> {
+  // What must have come back to us.
+  const returned = shifted(change, -moved);
   const near: (Settlement & { readonly off: bigint })[] = [];
-  for (const { ours, sum } of subsets(removed, returned, unlistedLimit, attempts)) {
-    const paid = removed.filter((htlc) => ours.has(htlc) === (htlc.side === 'remote'));
-    const moved = sum - offered;
-    if (sum > returned.most) near.push({ paid, moved, off: sum - returned.most });
-    else if (sum < returned.least) near.push({ paid, moved, off: returned.least - sum });
-    else yield { paid, moved };
+  for (const { ours, sum } of subsets(htlcs, returned, slack)) {
+    const way = {
+      paid: [...paid, ...htlcs.filter((htlc) => ours.has(htlc) === (htlc.side === 'remote'))],
+      moved: moved + sum,
+    };
+    if (sum > returned.most) near.push({ ...way, off: sum - returned.most });
+    else if (sum < returned.least) near.push({ ...way, off: returned.least - sum });
+    else yield way;
   }
   yield* near.sort((a, b) => compare(a.off, b.off));
 }
@@ -71,25 +109,30 @@ interface Subset {
   readonly sum: bigint;
 }
 
-/** Subsets of `htlcs` whose sum is at most `target.most + slack`, the uniform ones first. */
-function* subsets(htlcs: readonly Htlc[], target: Interval, slack: bigint, attempts: number): Generator<Subset> {
+/** Sums that are tried, and subsets that are found, at most: a hostile host shall not keep the signer busy. */
+const [attempts, mostFound] = [20_000, 100];
+
+/** Subsets of `htlcs` whose sum is near the target, the uniform ones first. */
+function* subsets(htlcs: readonly Htlc[], target: Interval, slack: Slack): Generator<Subset> {
+  const [least, most] = [target.least - slack.gain, target.most + slack.loss];
   const received = htlcs.filter(({ side }) => side === 'remote');
   const sent = htlcs.filter(({ side }) => side === 'local');
   const uniform = [received, [], htlcs, sent].map((list) => ({ ours: new Set(list), sum: total(list) }));
-  const fits = ({ sum }: Subset) => sum <= target.most + slack;
+  const fits = ({ sum }: Subset) => sum >= least && sum <= most;
   yield* uniform.filter(fits);
   if (uniform.some(({ sum }) => sum >= target.least && sum <= target.most)) return;
   const largestFirst = [...htlcs].sort((a, b) => compare(b.amount, a.amount));
   const rest = largestFirst.map((_, i) => total(largestFirst.slice(i)));
-  let left = attempts;
+  let [left, found] = [attempts, 0];
   function* search(i: number, ours: readonly Htlc[], sum: bigint): Generator<Subset> {
-    if (left-- <= 0 || sum > target.most + slack) return;
+    if (left-- <= 0 || found > mostFound || sum > most) return;
     const htlc = largestFirst[i];
     if (htlc === undefined) {
-      if (sum >= target.least) yield { ours: new Set(ours), sum };
+      found += 1;
+      if (sum >= least) yield { ours: new Set(ours), sum };
       return;
     }
-    if (sum + (rest[i] ?? 0n) < target.least) return;
+    if (sum + (rest[i] ?? 0n) < least) return;
     yield* search(i + 1, [...ours, htlc], sum + htlc.amount);
     yield* search(i + 1, ours, sum);
   }

@@ -54,10 +54,13 @@ async function tell(history: History, channel: TestChannel, owner: Side): Promis
   const hostile = lie(history, channel, owner);
   const isRequest = (hostile.number ?? 0n) >= 0n && channel.build(owner, hostile).commitment.outputs.length > 0;
   if (!isRequest) return;
+  const honest = channel.build(owner, { number: hostile.number ?? channel.numbers[owner] + 1n }).commitment;
   const told = await channel[steps[owner]](hostile);
   const known = channel.commitments[owner];
-  if (known.some(({ txid }) => txid.join() === told.txid.join())) return;
-  known.push(told);
+  if (known.some((each) => each !== told && each.txid.join() === told.txid.join())) return;
+  if (!known.includes(told)) known.push(told);
+  const dropped = honest.htlcs.filter((htlc) => htlc.side === 'local' && !told.htlcs.includes(htlc));
+  if (dropped.length > 0) history.claims.gave(told, dropped);
   channel.reaches.set(told, channel.updates.signed[owner]);
 }
 

@@ -12,10 +12,11 @@ import { Refused, World } from './world.ts';
 const hash = hashOf('payment');
 const msat = 100_000_000n;
 
-/** Satoshi of ours in the newest commitment that was accepted. */
+/** Satoshi of ours in the newest commitment that was accepted; what we offered may come back. */
 function oursIn(channel: TestChannel): bigint {
   const [newest] = channel.commitments.remote.slice(-1);
-  return newest?.toOther ?? 0n;
+  const offered = newest?.htlcs.filter(({ side }) => side === 'local') ?? [];
+  return offered.reduce((sum, { amount }) => sum + amount / 1000n, newest?.toOther ?? 0n);
 }
 
 /** Plays hostile steps until one is refused; the satoshi that were lost by then. */

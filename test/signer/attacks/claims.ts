@@ -37,6 +37,7 @@ export class Claims {
   readonly #forOutgoing = new Map<Htlc, bigint>();
   readonly #closes = new Map<TestChannel, End[]>();
   readonly #published = new Map<Commitment, TestChannel>();
+  readonly #given = new Map<Commitment, readonly Htlc[]>();
   /** Msat that left channels for our wallet. */
   withdrawn = 0n;
 
@@ -54,6 +55,14 @@ export class Claims {
   /** A commitment of ours may confirm whatever is revoked from now on. */
   published(channel: TestChannel, commitment: Commitment): void {
     this.#published.set(commitment, channel);
+  }
+
+  /**
+   * A commitment is without these HTLCs of ours, and we have nothing for them: as good as paid, for what a host hides of a
+   * preimage no signer can tell.
+   */
+  gave(commitment: Commitment, htlcs: readonly Htlc[]): void {
+    this.#given.set(commitment, htlcs);
   }
 
   /** Transactions of an earlier funding no longer confirm. */
@@ -76,15 +85,14 @@ export class Claims {
 
   /** Hashes of which somebody was paid: their preimages are known. */
   #paid(): ReadonlySet<string> {
-    return new Set(
-      this.#channels.flatMap(({ updates }) =>
-        sides.flatMap((side) =>
-          updates.logs[side]
-            .slice(0, Math.max(updates.signed.local[side], updates.signed.remote[side]))
-            .flatMap((each) => (each.kind === 'fulfil' ? [toHex(each.htlc.paymentHash)] : [])),
-        ),
+    const fulfilled = this.#channels.flatMap(({ updates }) =>
+      sides.flatMap((side) =>
+        updates.logs[side]
+          .slice(0, Math.max(updates.signed.local[side], updates.signed.remote[side]))
+          .flatMap((each) => (each.kind === 'fulfil' ? [each.htlc] : [])),
       ),
     );
+    return new Set([...fulfilled, ...[...this.#given.values()].flat()].map(({ paymentHash }) => toHex(paymentHash)));
   }
 
   /** Takes down what was paid to us, after each step. */
@@ -122,6 +130,8 @@ export class Claims {
     const { local, remote } = channel.reaches.get(commitment) ?? { local: 0, remote: 0 };
     const { logs } = channel.updates;
     const costs = new Map<string, bigint>();
+    for (const { amount, paymentHash } of this.#given.get(commitment) ?? [])
+      costs.set(toHex(paymentHash), (costs.get(toHex(paymentHash)) ?? 0n) + amount);
     for (const each of [...logs.local.slice(0, local), ...logs.remote.slice(0, remote)]) {
       if (each.kind !== 'fulfil') continue;
       const { side, amount, paymentHash } = each.htlc;
