@@ -25,12 +25,23 @@ export interface Bridge extends AsyncDisposable {
   attachSigner(directory: string, node: string): Promise<ChildProcess>;
 }
 
+export interface BridgeOptions {
+  /** The node that the signer's certificate beside the host's is for. */
+  readonly node?: string;
+  /** More arguments for the host. */
+  readonly host?: readonly string[];
+}
+
 /** Starts a host. Its files are put under `root`; disposing of it ends it and all its signers. */
-export async function openBridge(root: string): Promise<Bridge> {
+export async function openBridge(
+  root: string,
+  { node = 'unused', host: more = [] }: BridgeOptions = {},
+): Promise<Bridge> {
   const directory = join(root, 'host');
-  await createCertificates(directory, 'unused', [], 1);
+  await createCertificates(directory, node, [], 1);
   const socket = join(root, 'keyhold.sock');
-  const host = keyhold(['host', '--dir', directory, '--socket', socket, '--listen', '127.0.0.1:0', '--log', 'error']);
+  const listen = ['--socket', socket, '--listen', '127.0.0.1:0', '--log', 'error'];
+  const host = keyhold(['host', '--dir', directory, ...listen, ...more]);
   const address = `127.0.0.1:${await portOf(host)}`;
   const children = [host];
   return {

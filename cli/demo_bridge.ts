@@ -49,7 +49,7 @@ async function statusOf({ directory, address }: Bridge): Promise<string> {
 }
 
 /** Waits until the host has a signer, so that no request's latency has the signer's start in it. */
-async function attached({ directory, address }: Bridge, signal: AbortSignal): Promise<void> {
+export async function attached({ directory, address }: Bridge, signal: AbortSignal): Promise<void> {
   await using channel = new Channel(address, await identityOf(directory, 'operator'));
   const look = async () => {
     const { nodes } = await channel.client(HostService).status({ node: '' }, { signal });
