@@ -3,7 +3,8 @@
  * BIP 32 from the extended public keys in the reply to init. Everything here is public.
  */
 
-import { HDKey } from '@scure/bip32';
+import { createHmac } from 'node:crypto';
+import { isPointCompressed, pointAddScalar } from 'tiny-secp256k1';
 import type { Answer } from '../proto/answer.ts';
 import { equalBytes } from '../proto/bytes.ts';
 import { type Call, calls } from '../proto/hsmd/calls.ts';
@@ -15,28 +16,45 @@ const hardened = 0x80000000;
 /** lightningd looks fifty keys ahead of the last one used, and asks for the same ones at every start. */
 const mostKept = 4096;
 
+/** An extended public key: chain code (32 bytes) and compressed point. */
+interface PublicKey {
+  readonly chainCode: Uint8Array;
+  readonly point: Uint8Array;
+}
+
+/** BIP 32's public derivation, by the same library as the signer's: a start asks for some sixty of them. */
+function childOf({ chainCode, point }: PublicKey, index: number): PublicKey {
+  const data = Buffer.alloc(37);
+  data.set(point);
+  data.writeUInt32BE(index, 33);
+  const digest = createHmac('sha512', chainCode).update(data).digest();
+  const child = pointAddScalar(point, digest.subarray(0, 32), true);
+  if (child === null) throw new RangeError(`BIP 32 has no key at index ${index}`);
+  return { chainCode: digest.subarray(32), point: child };
+}
+
 /** The public keys below one extended public key (BIP 32's 78 bytes). */
 class PublicKeys {
-  readonly #parent: HDKey;
+  readonly #parent: PublicKey;
   readonly #known = new Map<number, Uint8Array>();
 
-  private constructor(parent: HDKey) {
+  private constructor(parent: PublicKey) {
     this.#parent = parent;
   }
 
   /** Undefined where the bytes are no key. */
   static below(extended: Uint8Array, path: readonly number[]): PublicKeys | undefined {
     try {
-      const parent = new HDKey({ chainCode: extended.slice(13, 45), publicKey: extended.slice(45) });
-      return new PublicKeys(path.reduce((key, index) => key.deriveChild(index), parent));
+      const parent = { chainCode: extended.slice(13, 45), point: extended.slice(45) };
+      if (!isPointCompressed(parent.point)) return undefined;
+      return new PublicKeys(path.reduce(childOf, parent));
     } catch {
       return undefined;
     }
   }
 
-  at(index: number): Uint8Array | undefined {
-    const known = this.#known.get(index) ?? this.#parent.deriveChild(index).publicKey ?? undefined;
-    if (known === undefined) return undefined;
+  at(index: number): Uint8Array {
+    const known = this.#known.get(index) ?? childOf(this.#parent, index).point;
     if (this.#known.size >= mostKept) this.#known.clear();
     this.#known.set(index, known);
     return known;
