@@ -4,12 +4,17 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** How often is looked, and for how long at most, in milliseconds. */
-const everyMs = 100;
+/** How often is looked if not said, and for how long at most, in milliseconds. */
+const usualMs = 100;
 const longestMs = 60_000;
 
 /** Looks again and again until there is something; throws the signal's reason, or after a minute what was waited for. */
-export async function until<T>(what: string, look: () => Promise<T | undefined>, signal: AbortSignal): Promise<T> {
+export async function until<T>(
+  what: string,
+  look: () => Promise<T | undefined>,
+  signal: AbortSignal,
+  everyMs = usualMs,
+): Promise<T> {
   const end = performance.now() + longestMs;
   for (;;) {
     signal.throwIfAborted();

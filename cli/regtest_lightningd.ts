@@ -1,5 +1,6 @@
 /** One lightningd on regtest whose hsmd is a program of ours, and the steps that tests and demos take with it. */
 
+import { setMaxListeners } from 'node:events';
 import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { callRpc } from './lightning_rpc.ts';
@@ -17,6 +18,8 @@ export interface LightningdOptions {
   readonly hsmd?: string;
   readonly env?: Readonly<Record<string, string>>;
   readonly options?: readonly string[];
+  /** How often is looked whether something has come about, in milliseconds; 100 if not given. */
+  readonly lookEveryMs?: number;
 }
 
 /** What is used of a `listpeerchannels` row. */
@@ -63,16 +66,19 @@ export class Lightningd implements AsyncDisposable {
   readonly #socket: string;
   readonly #bitcoind: Bitcoind;
   readonly #port: number;
+  readonly #lookEveryMs: number | undefined;
   #id = '';
 
   private constructor(options: LightningdOptions, port: number) {
-    const { name, programs, bitcoind, directory, env = {} } = options;
+    const { name, programs, bitcoind, directory, env = {}, lookEveryMs } = options;
+    this.#lookEveryMs = lookEveryMs;
     this.#bitcoind = bitcoind;
     this.#port = port;
     this.#socket = join(directory, 'regtest/lightning-rpc');
     const args = argumentsFor(options, port);
     this.#program = new Program({ name, path: programs.lightningd, args, directory, env });
     this.#signal = AbortSignal.any([bitcoind.signal, this.#program.ended]);
+    setMaxListeners(0, this.#signal); // each call that is on its way listens
   }
 
   /** Starts one; resolves when it answers. */
@@ -81,7 +87,7 @@ export class Lightningd implements AsyncDisposable {
     const node = new Lightningd(options, await freePort());
     try {
       const info = () => node.rpc<{ readonly id: string }>('getinfo').catch(() => undefined);
-      node.#id = (await until(`${options.name} to answer`, info, node.#signal)).id;
+      node.#id = (await until(`${options.name} to answer`, info, node.#signal, options.lookEveryMs)).id;
       return node;
     } catch (error: unknown) {
       await node[Symbol.asyncDispose]();
@@ -157,6 +163,11 @@ export class Lightningd implements AsyncDisposable {
     const params = { amount_msat: msat, label: `${description} ${performance.now()}`, description };
     const { bolt11 } = await other.rpc<{ readonly bolt11: string }>('invoice', params);
     await this.rpc('pay', { bolt11 });
+    await this.settled(other);
+  }
+
+  /** Resolves when no HTLC is left in the channel with another node, on either side. */
+  async settled(other: Lightningd): Promise<void> {
     await this.#wait('the payment to be settled', async () => {
       const ends = [await this.channel(other), await other.channel(this)];
       return ends.every(({ htlcs }) => htlcs.length === 0);
@@ -189,6 +200,6 @@ export class Lightningd implements AsyncDisposable {
   }
 
   async #wait(what: string, done: () => Promise<boolean>): Promise<void> {
-    await until(what, async () => ((await done()) ? true : undefined), this.#signal);
+    await until(what, async () => ((await done()) ? true : undefined), this.#signal, this.#lookEveryMs);
   }
 }

@@ -67,7 +67,9 @@ export async function openLinked(options: LinkedOptions, signal: AbortSignal): P
     const keys = join(root, 'keys');
     await mkdir(keys, { mode: 0o700 });
     const env = { ...process.env, KEYHOLD_NEW_STATE: '1', ...(policy !== undefined && { KEYHOLD_POLICY: policy }) };
-    const args = [signerProgram, bridge.directory, `127.0.0.1:${link.port}`];
+    // Where there is no distance there is no link either.
+    const to = rttMs === 0 && jitterMs === 0 ? bridge.address : `127.0.0.1:${link.port}`;
+    const args = [signerProgram, bridge.directory, to];
     const signer = spawn(process.execPath, args, { cwd: keys, env, stdio: 'ignore' });
     closing.push(() => end(signer));
     await attached(bridge, signal);
