@@ -1,12 +1,15 @@
 /** `keyhold host`: the cloud side. Shims connect to its unix socket, signers to its port. */
 
+import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { toHex } from '../proto/bytes.ts';
 import { systemClock } from '../proto/clock.ts';
 import { systemEntropy } from '../proto/entropy.ts';
+import { errorText } from '../proto/log.ts';
 import { BitcoinRpc, rpcAccess } from '../server/bitcoin_rpc.ts';
 import { BitcoindSource } from '../server/bitcoind_source.ts';
 import { Host } from '../server/host.ts';
+import { lockFolder } from '../signer/node/folder_lock.ts';
 import { command, UsageError } from './command.ts';
 import { dirOption, identityOf } from './directory.ts';
 import { logAt, logOption, stopped } from './logging.ts';
@@ -24,6 +27,24 @@ function bitcoindOf(url: string | undefined, cookie: string | undefined, signal:
   }
 }
 
+/** Where the journal is; undefined for none. @throws UsageError */
+function journalFolder(given: string | undefined, none: boolean, dir: string): string | undefined {
+  if (given !== undefined && none) throw new UsageError('expected --journal or --no-journal, got both');
+  return none ? undefined : resolve(given ?? join(dir, 'journal'));
+}
+
+/** Two hosts with one journal would each lose what the other writes. @throws UsageError */
+async function holdJournal(folder: string): Promise<AsyncDisposable> {
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    return await lockFolder(folder, systemEntropy, { name: 'host', why: 'one journal serves one host' });
+  } catch (error: unknown) {
+    throw new UsageError(
+      `--journal: ${errorText(error)} (--journal DIR keeps it elsewhere, --no-journal does without)`,
+    );
+  }
+}
+
 export const host = command({
   name: 'host',
   summary: 'Serve nodes: take requests from lightningd, have them answered by the signer.',
@@ -37,8 +58,9 @@ export const host = command({
     journal: {
       value: 'DIR',
       means:
-        'answer lightningd at once where that is safe, and keep here what the signer has not decided (docs/latency.md)',
+        'where what lightningd has the answer of is kept until the signer has decided it (default: journal beside the certificates)',
     },
+    'no-journal': { means: 'keep no journal: commitments and revocations wait for the signer too (docs/latency.md)' },
     'unsigned-penalties': { means: 'do not wait for the penalty transactions of watchtowers: they go out unsigned' },
     'always-ask': { means: 'let every request wait for the signer’s own answer: to see what answers ahead save' },
     copies: {
@@ -56,15 +78,17 @@ export const host = command({
   },
   async run(given, signal) {
     const nodes = given.option('nodes')?.split(',');
-    const journal = given.option('journal');
     const log = logAt(given.option('log'));
     const dir = given.option('dir') ?? '';
+    const identity = await identityOf(dir, 'host');
+    const journal = journalFolder(given.option('journal'), given.has('no-journal'), dir);
+    await using _held = journal === undefined ? undefined : await holdJournal(journal);
     const rpc = bitcoindOf(given.option('bitcoin-rpc'), given.option('bitcoin-cookie'), signal);
     using chain = rpc && new BitcoindSource({ rpc, clock: systemClock, log });
     await using running = await Host.open({
       sockets: [resolve(given.option('socket') ?? '')],
       listen: given.option('listen') ?? '',
-      identity: await identityOf(dir, 'host'),
+      identity,
       clock: systemClock,
       entropy: systemEntropy,
       log,
@@ -72,7 +96,7 @@ export const host = command({
       ...(chain && { chain }),
       ...(rpc && { broadcast: (transaction: Uint8Array) => rpc.call('sendrawtransaction', toHex(transaction)) }),
       ...(nodes && { nodes }),
-      ...(journal !== undefined && { journal: resolve(journal) }),
+      ...(journal !== undefined && { journal }),
       unsignedPenalties: given.has('unsigned-penalties'),
       alwaysAsk: given.has('always-ask'),
     });

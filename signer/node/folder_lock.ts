@@ -1,5 +1,5 @@
 /**
- * Keeps two signers from opening the same folder. A lock is a unix socket that its holder listens on: the kernel itself
+ * Keeps two signers from opening the same folder, or two hosts the same journal. A lock is a unix socket that its holder listens on: the kernel itself
  * knows whether the holder lives, also one in another container, and a dead one's leaves nothing to wait for. Each
  * opener puts down a socket with a name of its own and then looks for others; a name is never used twice, so clearing a
  * dead one away cannot hit a living one.
@@ -16,8 +16,16 @@ const prefix = 'lock-';
 /** What fits into a socket's address on every system. */
 const longestPath = 103;
 
+/** Whose folders they are, for the words of an error. */
+export interface Holder {
+  readonly name: string;
+  readonly why: string;
+}
+
+const signer: Holder = { name: 'signer', why: 'one state serves one signer' };
+
 /** Holds the folder until disposed of. @throws StoreError where another process holds it, or is opening it now */
-export async function lockFolder(folder: string, entropy: Entropy): Promise<AsyncDisposable> {
+export async function lockFolder(folder: string, entropy: Entropy, holder = signer): Promise<AsyncDisposable> {
   const name = toHex(entropy(6));
   const path = join(folder, `${prefix}${name}`);
   if (Buffer.byteLength(path) > longestPath)
@@ -40,7 +48,7 @@ export async function lockFolder(folder: string, entropy: Entropy): Promise<Asyn
       if (!other.startsWith(prefix) || theirs === path) continue;
       if (await answers(theirs))
         throw new StoreError(
-          `${folder} is open in another signer (${other}): stop that one first; one state serves one signer`,
+          `${folder} is open in another ${holder.name} (${other}): stop that one first; ${holder.why}`,
         );
       await rm(theirs, { force: true });
     }
@@ -57,7 +65,7 @@ function listen(path: string): Promise<Server> {
     server.once('error', (cause) => {
       reject(
         new StoreError(
-          `cannot hold ${path} (${cause.message}): the state needs a folder on a file system that can hold sockets`,
+          `cannot hold ${path} (${cause.message}): it needs a folder on a file system that can hold sockets`,
           { cause },
         ),
       );

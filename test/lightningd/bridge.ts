@@ -55,7 +55,7 @@ async function serve(directory: string, pid: number): Promise<void> {
   const kept = { copies: 'keyhold-copies', ...(chain && { chain }) };
   const { KEYHOLD_JOURNAL, KEYHOLD_ALWAYS_ASK, KEYHOLD_UNSIGNED_PENALTIES, LINK_RTT_MS } = process.env;
   const answers = {
-    ...(KEYHOLD_JOURNAL !== undefined && { journal: KEYHOLD_JOURNAL }),
+    journal: KEYHOLD_JOURNAL ?? 'keyhold-journal',
     alwaysAsk: KEYHOLD_ALWAYS_ASK === '1',
     unsignedPenalties: KEYHOLD_UNSIGNED_PENALTIES === '1',
   };
