@@ -124,6 +124,12 @@ function slackOf({ settings }: Scope, { accepted }: SideState, now: ContentState
   return { gain: most(before) * 1000n + 999n, loss: most(now) * 1000n + 999n };
 }
 
+/** An HTLC in a channel whose funding never confirms is worth nothing, whatever it lets out elsewhere. */
+function checkLocked({ chain, settings, broken }: Scope, { fundings }: ChannelState, { htlcs }: Commitment): void {
+  if (chain?.inForce !== true || settings.zeroConf || htlcs.length === 0) return;
+  if (!fundings.some(({ locked }) => locked === true)) broken('policy-chain-outpoint-buried', { htlcs: htlcs.length });
+}
+
 /** Judges a commitment of this funding; the changes have the channel with it accepted. `point` is its owner's. */
 export async function accept(
   scope: Scope,
@@ -140,6 +146,7 @@ export async function accept(
   else if (known !== side.accepted.at(-1))
     scope.broken('policy-commitment-retry-same', { number, differs: 'a newer one was accepted' });
   checkLimits(scope, commitment);
+  checkLocked(scope, state, commitment);
   const accepted = withCommitment(state, funding, point, commitment);
   const shown = shownBy(scope, funding, commitment, contentOf(commitment));
   if (known !== undefined) {

@@ -9,6 +9,9 @@ import type { Scope } from './scope.ts';
 /** Blocks a lease lasts at most (lease_rates.c). */
 const longestLease = 4032;
 
+/** From here on an expiry is a time, most of which are past: a height it is never (BOLT 2, update_add_htlc). */
+const heightsEnd = 500_000_000;
+
 /**
  * The opener pays the fee of the message's feerate to the miners, unless it owns less than that and has no output. What is
  * not paid would be in somebody's output instead.
@@ -50,6 +53,9 @@ export function checkLimits(scope: Scope, commitment: Commitment): void {
   const mostTrimmed = settings.maxTrimmedSat + htlcFee('success', feerate, channel.anchors);
   if (trimmed > mostTrimmed) scope.broken('policy-commitment-outputs-trimmed', { trimmed, most: mostTrimmed });
   if (leaseCsv > longestLease) scope.broken('policy-lease', { delay: leaseCsv, most: longestLease });
+  for (const { cltvExpiry } of htlcs)
+    if (cltvExpiry >= heightsEnd)
+      scope.broken('policy-commitment-htlc-cltv-range', { expiry: cltvExpiry, below: heightsEnd });
   if (height === undefined) return;
   for (const { cltvExpiry } of htlcs)
     if (cltvExpiry + settings.maxCltvBlocks < height || cltvExpiry > height + settings.maxCltvBlocks)

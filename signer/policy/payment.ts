@@ -42,14 +42,16 @@ function automatic(
   return payments && { ...node, buckets: { ...node.buckets, payments } };
 }
 
-/** How many old approvals are looked at with each new one, so that those used up or forgotten do not pile up. */
-const lookedAt = 4;
+/** How many old approvals are looked at with each new one, so that those nothing can ask for any more do not pile up. */
+const lookedAt = 2;
 
-/** The node with an approval added, and some that nothing can ask for any more dropped. */
+/** The node with an approval added. Of the oldest, those that may be asked for again wait for their next turn. */
 function withApproval({ state, now }: Scope, node: NodeState, hash: string, approval: Approval): NodeState {
   let { approvals } = node;
-  for (const [old, { until }] of approvals.oldest(lookedAt))
-    if (until <= now && state.flows(old, undefined).length === 0) approvals = approvals.without(old);
+  for (const [old, known] of approvals.oldest(lookedAt)) {
+    const isOver = known.until <= now && state.flows(old, undefined).length === 0;
+    approvals = isOver ? approvals.without(old) : approvals.with(old, known);
+  }
   return { ...node, approvals: approvals.with(hash, approval) };
 }
 

@@ -141,7 +141,7 @@ export const rules = {
   'policy-sweep-destination-allowlisted': refuse('what is swept goes to our wallet or the allowlist', ...sweeps),
   'policy-sweep-fee-range': refuse('the fee is within bounds and below what it saves', ...sweeps),
   // chain, start, anchors, leases, messages
-  'policy-chain-outpoint-buried': refuse('an outpoint is buried as deep as needed, as far as the chain feed proves', 'checkOutpoint', 'lockOutpoint'),
+  'policy-chain-outpoint-buried': refuse('an outpoint is buried as deep as needed before it is locked or has HTLCs, as far as the chain feed proves', 'checkOutpoint', 'lockOutpoint', ...newCommitment),
   'policy-init': refuse('init is for the network and keys this signer was set up for, without forced secrets outside test networks', 'init', 'devPreinit'),
   'policy-anchor-input': refuse('the funding key signs nothing but the anchor of a known commitment', 'signAnchorspend'),
   'policy-lease': refuse("lease terms are within the owner's, a lease delay within 4032 blocks", 'signOptionWillFundOffer', 'signRemoteCommitmentTx', 'validateCommitmentTx'),

@@ -101,8 +101,9 @@ export class SignerState implements StateView {
 /** Takes over what changed of entries that are many and small, each one of the store's. */
 function taken<V>(kind: string, held: Map<string, V>, { changed }: Entries<V>): readonly Change[] {
   return [...changed].map(([key, value]) => {
-    if (value === undefined) held.delete(key);
-    else held.set(key, value);
+    // What is put again goes to the end, so that the oldest are those that nothing was done about for longest.
+    held.delete(key);
+    if (value !== undefined) held.set(key, value);
     return { key: `${kind}/${key}`, value: value && encodeState(value) };
   });
 }

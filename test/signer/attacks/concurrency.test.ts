@@ -77,3 +77,31 @@ test('policy-commitment-payment-velocity: many small payments at once do not pas
   const approved = (await Promise.all(asks)).filter(Boolean).length;
   t.true(approved <= 5 && approved >= 4, `${approved}`);
 });
+
+test('policy-routing-balance: one incoming HTLC covers one of two outgoing ones asked at once', async (t) => {
+  const world = await World.open();
+  const from = await TestChannel.open(world, { peer: 2, opener: 'them', push: 300_000n });
+  const channels = [await TestChannel.open(world, { peer: 3 }), await TestChannel.open(world, { peer: 4 })];
+  from.add({ from: 'them', msat, hash, cltv: 600 });
+  await from.commit();
+  for (const channel of channels) channel.add({ from: 'us', msat, hash, cltv: 500 });
+  t.is(await accepted(channels.map((channel) => channel.signTheirs())), 1);
+});
+
+test('a request is not refused for what another one had not changed yet while the owner was asked', async (t) => {
+  const world = await World.open({ settings: { autoPayMsat: msat, paymentsMsatPerDay: 10n * msat } });
+  const { peer } = await TestChannel.open(world);
+  let answer: (() => void) | undefined;
+  const asked = new Promise<void>((resolve) => {
+    answer = resolve;
+  });
+  world.answer = async () => {
+    await asked;
+    return false;
+  };
+  const big = world.preapproveKeysend(peer.node.point, hashOf('big'), 2n * msat);
+  // Nobody waits for the one whose owner takes their time.
+  t.true(await world.preapproveKeysend(peer.node.point, hashOf('small'), msat));
+  answer?.();
+  t.false(await big);
+});

@@ -128,3 +128,13 @@ test('policy-onchain-no-channel-push: a push is not proven to reach the node on 
   world.answer = (purpose) => purpose.kind === 'push' && purpose.amountMsat === msat;
   await t.notThrowsAsync(TestChannel.open(world, { peer: 2, push: msat / 1000n }));
 });
+
+test('approvals of payments that are over and cannot be asked for again do not pile up', async (t) => {
+  const world = await World.open({ settings: { autoPayMsat: msat, paymentsMsatPerDay: 1000n * msat } });
+  for (let i = 0; i < 600; i++) {
+    t.true(await world.preapproveKeysend(friend, hashOf(`payment ${i}`), 1000n));
+    world.now += 60 * 60 * 1000;
+    if (i % 100 === 50) await world.restart();
+  }
+  t.true(world.store.entries.size < 100, `${world.store.entries.size} entries`);
+});

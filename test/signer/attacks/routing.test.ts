@@ -1,8 +1,9 @@
 /** Beyond the list: payments through us, and commitments that are not revoked yet. */
 
+import test from 'ava';
 import { attack } from './attack.ts';
 import { hashOf, TestChannel } from './channel.ts';
-import { lightningd, type World } from './world.ts';
+import { lightningd, Refused, World } from './world.ts';
 
 /** Channels with two thieves: one sends through us to the other. */
 async function between(world: World): Promise<{ readonly from: TestChannel; readonly to: TestChannel }> {
@@ -287,3 +288,150 @@ attack('the preimage is known, and the HTLC goes out again in the same commitmen
     await channel.commit();
   },
 });
+
+attack(
+  'an incoming HTLC whose expiry is a time long past covers an outgoing one',
+  'policy-commitment-htlc-cltv-range',
+  {
+    prefix: between,
+    async hostile({ from }) {
+      from.add({ from: 'them', msat, hash, cltv: 1_600_000_000 });
+      await from.signOurs().finally(() => from.updates.logs.remote.pop());
+    },
+    async honest({ from, to }) {
+      from.add({ from: 'them', msat, hash, cltv: 600 });
+      await from.commit();
+      to.add({ from: 'us', msat, hash, cltv: 500 });
+      await to.commit();
+    },
+  },
+);
+
+attack('what was paid before an older commitment does not count in it', 'policy-payment-once', {
+  options: { settings: { feeBudgetMsat: 0n, feeBudgetPercent: 1 } },
+  async prefix(world) {
+    const { from, to } = await between(world);
+    world.allowPayment(hash, 151_000_000n);
+    const [paid, failed] = [50_000_000n, 100_000_000n].map((part) => from.add({ from: 'us', msat: part, hash }));
+    if (paid === undefined || failed === undefined) throw new Error('no HTLCs');
+    await from.commit();
+    from.fulfil(paid);
+    await from.commit();
+    from.fail(failed);
+    await from.signOurs();
+    await from.weRevoke();
+    await from.signTheirs();
+    return { from, to };
+  },
+  async hostile({ to }) {
+    // The HTLC that failed can still be claimed on the older commitment.
+    to.add({ from: 'us', msat: 60_000_000n, hash });
+    await to.signTheirs().finally(() => to.updates.logs.local.pop());
+  },
+  async honest({ from, to }, world) {
+    await from.theyRevoke();
+    const next = hashOf('the next');
+    world.allowPayment(next);
+    to.add({ from: 'us', msat: 60_000_000n, hash: next });
+    await to.commit();
+  },
+});
+
+attack(
+  'what came in for a payment that is over covers another one of the same hash',
+  'policy-commitment-payment-approved',
+  {
+    async prefix(world) {
+      const { from, to } = await between(world);
+      const incoming = from.add({ from: 'them', msat, hash, cltv: 600 });
+      await from.commit();
+      const outgoing = to.add({ from: 'us', msat, hash, cltv: 500 });
+      await to.commit();
+      to.fulfil(outgoing);
+      await to.commit();
+      from.fulfil(incoming);
+      await from.commit();
+      to.setFeerate(1200);
+      await to.commit();
+      return to;
+    },
+    async hostile(to) {
+      to.add({ from: 'us', msat, hash, cltv: 500 });
+      await to.signTheirs().finally(() => to.updates.logs.local.pop());
+    },
+    async honest(to) {
+      to.setFeerate(1300);
+      await to.commit();
+    },
+  },
+);
+
+attack(
+  'the channel that an incoming HTLC stands in is forgotten, then it covers an outgoing one',
+  'policy-commitment-payment-approved',
+  {
+    async prefix(world) {
+      const { from, to } = await between(world);
+      from.add({ from: 'them', msat, hash, cltv: 600 });
+      await from.commit();
+      await world.ask(lightningd, 'forgetChannel', { peerId: from.peer.node.point, dbid: from.dbid });
+      return to;
+    },
+    async hostile(to) {
+      to.add({ from: 'us', msat, hash, cltv: 500 });
+      await to.signTheirs().finally(() => to.updates.logs.local.pop());
+    },
+    async honest(to) {
+      to.setFeerate(1300);
+      await to.commit();
+    },
+  },
+);
+
+attack('a claim of a sat lets an outgoing HTLC expire after the incoming one', 'policy-routing-cltv-delta', {
+  async prefix(world) {
+    const { from, to } = await between(world);
+    const small = from.add({ from: 'them', msat: 2_000_000n, hash, cltv: 600 });
+    from.add({ from: 'them', msat, hash, cltv: 600 });
+    await from.commit();
+    from.fulfil(small);
+    await from.commit();
+    return to;
+  },
+  async hostile(to) {
+    to.add({ from: 'us', msat, hash, cltv: 700 });
+    await to.signTheirs().finally(() => to.updates.logs.local.pop());
+  },
+  async honest(to) {
+    to.add({ from: 'us', msat, hash, cltv: 500 });
+    await to.commit();
+  },
+});
+
+/** Forwards this many payments of 400 sat, which one side's dust limit leaves out of a commitment. */
+async function forwardDust(world: World, dust: { readonly local: bigint; readonly remote: bigint }, count: number) {
+  const from = await TestChannel.open(world, { peer: 2, opener: 'them', push: 300_000n });
+  const to = await TestChannel.open(world, { peer: 3, dust });
+  for (let i = 0; i < count; i++) {
+    const part = { msat: 400_000n, hash: hashOf(`dust ${i}`) };
+    const incoming = from.add({ from: 'them', ...part, cltv: 600 });
+    await from.commit();
+    const outgoing = to.add({ from: 'us', ...part, cltv: 500 });
+    await to.commit();
+    to.fulfil(outgoing);
+    await to.commit();
+    from.fulfil(incoming);
+    await from.commit();
+  }
+}
+
+for (const dust of [
+  { local: 546n, remote: 354n },
+  { local: 354n, remote: 546n },
+  { local: 354n, remote: 354n },
+] as const)
+  test(`policy-routing-balance: what comes in as dust goes out, with dust limits of ${dust.local} and ${dust.remote}, up to the limit of a day`, async (t) => {
+    const open = () => World.open({ settings: { unlistedMsatPerDay: 4_000_000n } });
+    await t.notThrowsAsync(forwardDust(await open(), dust, 5));
+    await t.throwsAsync(forwardDust(await open(), dust, 20), { instanceOf: Refused });
+  });

@@ -103,3 +103,16 @@ test('policy-chain-outpoint-buried: what was locked is not asked of the chain ag
   const { fundingTxid, fundingTxout } = moment.request;
   t.deepEqual(await moment.judgeOther('checkOutpoint', { fundingTxid, fundingTxout }, moment.client), {});
 });
+
+refuses('policy-chain-outpoint-buried', {
+  refuses: 'HTLCs in a channel whose funding was not locked',
+  at: ['everyday/l1', 'signRemoteCommitmentTx', 1],
+  under: { settings: strict, chain: feed(200) },
+  state: ({ change }) =>
+    change((channel) => ({ ...channel, fundings: channel.fundings.map((each) => ({ ...each, locked: false })) })),
+});
+
+test('policy-chain-outpoint-buried: a commitment without HTLCs may come before the funding is locked', async (t) => {
+  const moment = await momentOf('everyday/l1', 'signRemoteCommitmentTx');
+  await t.notThrowsAsync(moment.judge(undefined, { settings: strict, chain: feed(0) }));
+});
