@@ -325,14 +325,14 @@ attack('what was paid before an older commitment does not count in it', 'policy-
   },
   async hostile({ to }) {
     // The HTLC that failed can still be claimed on the older commitment.
-    to.add({ from: 'us', msat: 60_000_000n, hash });
+    to.add({ from: 'us', msat: 40_000_000n, hash });
     await to.signTheirs().finally(() => to.updates.logs.local.pop());
   },
   async honest({ from, to }, world) {
     await from.theyRevoke();
     const next = hashOf('the next');
     world.allowPayment(next);
-    to.add({ from: 'us', msat: 60_000_000n, hash: next });
+    to.add({ from: 'us', msat: 40_000_000n, hash: next });
     await to.commit();
   },
 });
@@ -374,11 +374,13 @@ attack(
       const { from, to } = await between(world);
       from.add({ from: 'them', msat, hash, cltv: 600 });
       await from.commit();
+      to.add({ from: 'us', msat: 2_000_000n, hash, cltv: 500 });
+      await to.commit();
       await world.ask(lightningd, 'forgetChannel', { peerId: from.peer.node.point, dbid: from.dbid });
       return to;
     },
     async hostile(to) {
-      to.add({ from: 'us', msat, hash, cltv: 500 });
+      to.add({ from: 'us', msat: msat - 2_000_000n, hash, cltv: 500 });
       await to.signTheirs().finally(() => to.updates.logs.local.pop());
     },
     async honest(to) {
