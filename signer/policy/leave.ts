@@ -33,9 +33,18 @@ export function useOf<L extends Leave>(leaves: readonly L[], purpose: Purpose, n
     const consent = wish !== undefined && consentOf(wish, purpose);
     if (consent === false) continue;
     const first = together.filter((leave) => !isKnown(leave));
-    return { consent, changed: new Map(first.map((leave) => [leave, usedFor(leave, occasion)])) };
+    return {
+      consent: untilExpiry(consent, together),
+      changed: new Map(first.map((leave) => [leave, usedFor(leave, occasion)])),
+    };
   }
   return undefined;
+}
+
+/** As long as the leaves last, the same occasion is no other use. */
+function untilExpiry(consent: Exclude<Consent, false>, leaves: readonly Leave[]): Exclude<Consent, false> {
+  if (consent === true) return true;
+  return { ...consent, until: Math.max(...leaves.map(({ expires }) => expires)) };
 }
 
 /** What counts as one use however often it is asked: a payment and its attempts, a close and its rounds. */

@@ -11,7 +11,7 @@ import { InvoiceError } from '../lightning/invoice_error.ts';
 import { Refusal } from '../refusal.ts';
 import type { Approval } from '../state/approvals.ts';
 import { type NodeState, pour } from '../state/node_state.ts';
-import type { Purpose } from './purpose.ts';
+import type { PaymentTerms, Purpose } from './purpose.ts';
 import type { Tag } from './rules.ts';
 import type { Checks, Scope, Verdict } from './scope.ts';
 import { feeBudget } from './settings.ts';
@@ -56,21 +56,23 @@ function withApproval({ state, now }: Scope, node: NodeState, hash: string, appr
 }
 
 /**
- * The node in which this payment may be made; undefined where nobody allows it. `until` is when it cannot be asked for
- * again, where that is later than `expires`; both in Unix seconds.
+ * The node in which this payment may be made; undefined where nobody allows it. Until its invoice expires, and whoever
+ * allows it would do so again, it is remembered that it was made. Times in Unix seconds.
  */
 export async function allowPayment(
   scope: Scope,
   node: NodeState,
   purpose: PayPurpose,
-  expires = scope.now + goodFor,
-  until = expires,
+  invoiceExpires?: number,
 ): Promise<NodeState | undefined> {
   const within = automatic(scope, node, purpose);
   const consent = within !== undefined || (await scope.approved(purpose));
   if (consent === false) return undefined;
-  const { amountMsat, feeBudgetMsat } = consent === true ? purpose : consent;
-  return withApproval(scope, within ?? node, purpose.hash, { amountMsat, feeBudgetMsat, expires, until, usesLeft: 1 });
+  const { amountMsat, feeBudgetMsat, until = 0 }: PaymentTerms = consent === true ? purpose : consent;
+  const expires = Math.min(scope.now + goodFor, invoiceExpires ?? Infinity);
+  const remembered = Math.max(expires, invoiceExpires ?? 0, until);
+  const approval = { amountMsat, feeBudgetMsat, expires, until: remembered, usesLeft: 1 };
+  return withApproval(scope, within ?? node, purpose.hash, approval);
 }
 
 /** Small enough to need no approval, but for what was paid today. */
@@ -97,8 +99,7 @@ async function preapprove(
     }
     if (known.expires > scope.now && known.amountMsat >= purpose.amountMsat) return {};
   }
-  const expires = Math.min(scope.now + goodFor, invoiceExpires ?? Infinity);
-  const allowed = await allowPayment(scope, node, purpose, expires, invoiceExpires);
+  const allowed = await allowPayment(scope, node, purpose, invoiceExpires);
   if (allowed === undefined) scope.broken(tooMuchToday(scope, purpose), { amount: purpose.amountMsat });
   if (checkOnly || allowed === undefined) return {};
   return { changes: { node: allowed } };

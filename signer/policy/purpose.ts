@@ -51,6 +51,8 @@ export type Outgoing = Exclude<Purpose, { readonly kind: 'issue' }>;
 export interface PaymentTerms {
   readonly amountMsat: bigint;
   readonly feeBudgetMsat: bigint;
+  /** Unix seconds until which the same answer may be given again; undefined: it is not, or is no promise. */
+  readonly until?: number | undefined;
 }
 
 /** The owner's word. A yes to a payment may have terms of its own, in place of the purpose's. */

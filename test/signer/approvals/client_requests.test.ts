@@ -91,12 +91,12 @@ const peer = toHex(nodeId);
 
 test('a stock pay with a maximum fee allows its invoice, with that fee', async (t) => {
   const { consent } = await decide(await stockRequest(pay));
-  t.deepEqual(consent, { amountMsat: 250_000_000n, feeBudgetMsat: 1000n });
+  t.like(consent, { amountMsat: 250_000_000n, feeBudgetMsat: 1000n });
 });
 
 test('a bound pay allows its invoice, with the fee of the settings', async (t) => {
   const { consent } = await decide(await boundRequest(bare));
-  t.deepEqual(consent, { amountMsat: 250_000_000n, feeBudgetMsat: 2_500_000n });
+  t.like(consent, { amountMsat: 250_000_000n, feeBudgetMsat: 2_500_000n });
 });
 
 test('a signed decode presented as a pay allows nothing, and neither does a pay that a decode could be', async (t) => {

@@ -2,6 +2,7 @@
 
 import test from 'ava';
 import { toHex } from '../../../proto/bytes.ts';
+import { Desk } from '../../../signer/policy/desk.ts';
 import { attack, refused } from './attack.ts';
 import { hashOf, TestChannel } from './channel.ts';
 import { lightningd, nodeKeys, World } from './world.ts';
@@ -137,4 +138,32 @@ test('approvals of payments that are over and cannot be asked for again do not p
     if (i % 100 === 50) await world.restart();
   }
   t.true(world.store.entries.size < 100, `${world.store.entries.size} entries`);
+});
+
+attack('a leave that lasts for a week pays the same keysend again the next day', 'policy-payment-once', {
+  options: { settings: { autoPayMsat: 1000n, paymentsMsatPerDay: msat } },
+  async prefix(world) {
+    const desk = new Desk();
+    const now = () => Math.floor(world.now / 1000);
+    world.answer = (purpose) => desk.approve(purpose, now());
+    desk.allow({ kind: 'keysend', target: toHex(friend), amount: msat }, { uses: 1, expires: now() + 7 * 24 * 3600 });
+    const channel = await TestChannel.open(world);
+    await world.preapproveKeysend(friend, hash, msat);
+    const htlc = channel.add({ from: 'us', msat, hash });
+    await channel.commit();
+    channel.fulfil(htlc);
+    await channel.commit();
+    world.now += 25 * 3600 * 1000;
+    for (let i = 0; i < 3; i++) await world.preapproveKeysend(friend, hashOf(`small ${i}`), 1000n);
+    return channel;
+  },
+  async hostile(channel, world) {
+    await world.preapproveKeysend(friend, hash, msat);
+    channel.add({ from: 'us', msat, hash });
+    await channel.signTheirs().finally(() => channel.updates.logs.local.pop());
+  },
+  async honest(channel) {
+    channel.setFeerate(1300);
+    await channel.commit();
+  },
 });

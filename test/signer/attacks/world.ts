@@ -24,7 +24,7 @@ import { tiny } from '../../../signer/crypto/tiny.ts';
 import { Signer } from '../../../signer/dispatch.ts';
 import { NodeKeys } from '../../../signer/keys/node_keys.ts';
 import { native } from '../../../signer/node/native.ts';
-import type { Purpose } from '../../../signer/policy/purpose.ts';
+import type { Consent, Purpose } from '../../../signer/policy/purpose.ts';
 import type { Tag } from '../../../signer/policy/rules.ts';
 import { profiles, type Settings } from '../../../signer/policy/settings.ts';
 import { validating } from '../../../signer/policy/validating.ts';
@@ -79,7 +79,7 @@ export class World {
   height: number | undefined;
   /** The owner: what they were asked, and what they say. */
   readonly asked: Purpose[] = [];
-  answer: (purpose: Purpose) => boolean | Promise<boolean> = () => false;
+  answer: (purpose: Purpose) => Consent | Promise<Consent> = () => false;
   readonly #openStore: (keys: NodeKeys) => Promise<Store>;
   #signer: Signer | undefined;
   #store: Store | undefined;

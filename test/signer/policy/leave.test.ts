@@ -40,7 +40,7 @@ function asked(leaves: readonly Leave[], ...purposes: readonly Purpose[]): reado
   });
 }
 
-const terms = (amountMsat: bigint, feeBudgetMsat = 50n) => ({ amountMsat, feeBudgetMsat });
+const terms = (amountMsat: bigint, feeBudgetMsat = 50n) => ({ amountMsat, feeBudgetMsat, until: now + 1 });
 
 test('leave covers its payment, up to its amount, until it expires', (t) => {
   t.deepEqual(asked([leave(pay(5000n))], paying(5000n)), [terms(5000n)]);
