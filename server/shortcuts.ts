@@ -55,6 +55,27 @@ function pointIn(call: Call, request: Uint8Array, reply: Uint8Array): readonly [
   }
 }
 
+/** Where a channel_announcement's four signatures stand: behind its type (BOLT 7). */
+const announcedSignatures = { from: 2, to: 258 } as const;
+
+/**
+ * A request without what its answer does not depend on: of a channel_announcement what follows the signatures is signed.
+ * lightningd has it signed once without any, and again with the peer's in it.
+ */
+function asSigned(call: Call, request: Uint8Array): Uint8Array {
+  if (call !== 'signAnyCannouncement') return request;
+  try {
+    const fields = decodeMessage(calls[call].request, request);
+    const ca = fields.ca.slice();
+    if (ca.length < announcedSignatures.to) return request;
+    ca.fill(0, announcedSignatures.from, announcedSignatures.to);
+    return encodeMessage(calls[call].request, { ...fields, ca });
+  } catch (error: unknown) {
+    if (error instanceof WireError) return request;
+    throw error;
+  }
+}
+
 function givenBefore(request: Uint8Array, reply: Uint8Array): AnswerAhead {
   return { requestSha256: requestSha256(request), reply, stays: true };
 }
@@ -74,7 +95,7 @@ export class Shortcuts {
     const ahead = this.#ahead.take(client, request);
     if (ahead !== undefined && misfit(call, { kind: 'reply', bytes: ahead }) === undefined)
       return { answer: { kind: 'reply', bytes: ahead }, by: 'ahead' };
-    const before = this.#before.take(client, request);
+    const before = this.#before.take(client, asSigned(call, request));
     if (before !== undefined) return { answer: { kind: 'reply', bytes: before }, by: 'known' };
     const own = this.#init.answers.answer(call, request);
     return own && { answer: own, by: 'known' };
@@ -99,7 +120,7 @@ export class Shortcuts {
     if (call === 'init') this.#started(answer.bytes);
     if (this.#init === undefined) return;
     this.#ahead.keep(client, answer.ahead ?? []);
-    if (sameAgain.has(call)) this.#before.keep(client, [givenBefore(request, answer.bytes)]);
+    if (sameAgain.has(call)) this.#before.keep(client, [givenBefore(asSigned(call, request), answer.bytes)]);
     if (this.#init.answers.version >= pointsAlone) this.#learnPoint(client, call, request, answer.bytes);
   }
 

@@ -25,7 +25,7 @@ export class Way {
   readonly #pieces: Piece[] = [];
   #latest: number;
   #onTheWay = 0;
-  #timer: NodeJS.Timeout | undefined;
+  #cancel: (() => void) | undefined;
 
   constructor(options: WayOptions) {
     this.#options = options;
@@ -36,7 +36,7 @@ export class Way {
     const { from, to } = this.#options;
     from.on('data', (bytes: Uint8Array) => this.#put(bytes));
     from.on('end', () => this.#put(undefined));
-    to.on('close', () => clearTimeout(this.#timer));
+    to.on('close', () => this.#cancel?.());
   }
 
   #put(bytes: Uint8Array | undefined): void {
@@ -45,13 +45,20 @@ export class Way {
     this.#pieces.push({ due: this.#latest, bytes });
     this.#onTheWay += bytes?.length ?? 0;
     if (this.#onTheWay > mostOnTheWay) from.pause();
-    this.#timer ??= this.#wake();
+    this.#cancel ??= this.#wake();
   }
 
-  /** Timers may be a little early and are never finer than a millisecond. */
-  #wake(): NodeJS.Timeout | undefined {
+  /** Timers are never finer than a millisecond, which a payment would feel ten times: the last of it is spent looking. */
+  #wake(): (() => void) | undefined {
     const [next] = this.#pieces;
-    return next && setTimeout(() => this.#deliver(), Math.max(0, next.due - performance.now()));
+    if (next === undefined) return undefined;
+    const ms = Math.floor(next.due - performance.now());
+    if (ms >= 1) {
+      const timer = setTimeout(() => this.#deliver(), ms);
+      return () => clearTimeout(timer);
+    }
+    const look = setImmediate(() => this.#deliver());
+    return () => clearImmediate(look);
   }
 
   #deliver(): void {
@@ -64,6 +71,6 @@ export class Way {
       this.#onTheWay -= next.bytes?.length ?? 0;
     }
     if (this.#onTheWay <= mostOnTheWay && from.isPaused()) from.resume();
-    this.#timer = this.#wake();
+    this.#cancel = this.#wake();
   }
 }
