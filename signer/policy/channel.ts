@@ -3,14 +3,15 @@
 import { fromHex, toHex } from '../../proto/bytes.ts';
 import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import { channelType } from '../lightning/channel.ts';
-import { type ChannelState, freshChannel, highest } from '../state/channel_state.ts';
+import { type ChannelState, type FundingState, freshChannel, highest } from '../state/channel_state.ts';
 import { unburied } from './burial.ts';
 import { channelNames } from './channel_names.ts';
 import { outpointOf } from './commitment.ts';
 import { nodeWithout } from './finished.ts';
+import { lockedTo, wasLeft, withoutIdle } from './fundings.ts';
 import { paysWallet, withWalletIndex } from './our_scripts.ts';
 import { type Changes, type Checks, type Facts, onlyWarns, type Scope } from './scope.ts';
-import { copyOf, type Described, describedBy, inconsistency, keepFundings, type Opening, openingOf } from './setup.ts';
+import { copyOf, type Described, describedBy, inconsistency, type Opening, openingOf } from './setup.ts';
 import { isValidated } from './wallet_outputs.ts';
 
 /** Openings that came to nothing are forgotten from the oldest; a peer may begin as many as it likes. */
@@ -77,13 +78,14 @@ async function checkPush(scope: Scope, peer: string, { funding, ours }: Describe
 }
 
 /** Why a channel that was set up may not get this funding too; undefined where it may. */
-function objection(channel: ChannelState, opening: Opening): string | undefined {
+function objection(channel: ChannelState, opening: Opening, funding: FundingState): string | undefined {
   const number = [channel.sides.local, channel.sides.remote].reduce((most, side) => {
     const each = highest(side);
     return each > most ? each : most;
   }, -1n);
   if (opening === 'single') return 'a second funding';
   if (opening === 'dual' && number > 0n) return 'another opening of a channel in use';
+  if (wasLeft(channel, funding)) return 'a funding that was left';
   return channel.fundings.length < mostFundings ? undefined : 'too many fundings';
 }
 
@@ -104,8 +106,8 @@ function setUpAgain(
     return {};
   }
   // One that was negotiated but never signed for is replaced.
-  const kept = opening === 'splice' ? keepFundings(channel, ({ live }) => live) : channel;
-  const refused = objection(kept, opening);
+  const kept = opening === 'splice' ? withoutIdle(channel) : channel;
+  const refused = objection(kept, opening, funding);
   if (refused !== undefined) scope.broken('policy-channel-setup-consistent', { differs: refused });
   return { channel: { ...kept, fundings: [...kept.fundings, funding] } };
 }
@@ -200,7 +202,6 @@ export const channelChecks: Checks<ChannelCall> = {
     const missing = await unburied(scope, locked);
     if (missing !== undefined) scope.broken('policy-chain-outpoint-buried', missing);
     if (channel.fundings.length === 1 && locked.locked === true) return {};
-    const only = keepFundings(channel, (funding) => funding === locked);
-    return { changes: { channel: { ...only, fundings: [{ ...locked, locked: true }] } } };
+    return { changes: { channel: lockedTo(scope, channel, locked, missing === undefined) } };
   },
 };

@@ -93,17 +93,3 @@ export function copyOf(setup: Setup): Setup {
     },
   };
 }
-
-/** The channel with these fundings only, and what its commitments say of them. */
-export function keepFundings(channel: ChannelState, keep: (funding: FundingState) => boolean): ChannelState {
-  const fundings = channel.fundings.filter(keep);
-  const kept = new Set(fundings.map(({ outpoint }) => outpoint));
-  const trim = (side: ChannelState['sides']['local']) => ({
-    ...side,
-    accepted: side.accepted.map((commitment) => ({
-      ...commitment,
-      contents: new Map([...commitment.contents].filter(([outpoint]) => kept.has(outpoint))),
-    })),
-  });
-  return { ...channel, fundings, sides: { local: trim(channel.sides.local), remote: trim(channel.sides.remote) } };
-}

@@ -90,6 +90,8 @@ export interface ChannelState {
   /** What we must own in commitment 0 of the first funding, satoshi. */
   readonly ourInitial: bigint;
   readonly fundings: readonly FundingState[];
+  /** Fundings that were left for another one without a proof that they are spent. */
+  readonly left: readonly Outpoint[];
   readonly sides: { readonly [S in Side]: SideState };
   readonly closing:
     | { readonly kind: 'mutual'; readonly txids: readonly string[] }
@@ -109,7 +111,7 @@ const untouched: SideState = {
 /** A channel that new_channel just announced. */
 export function freshChannel(peer: string, dbid: bigint): ChannelState {
   const sides = { local: untouched, remote: untouched };
-  return { peer, dbid, setup: undefined, ourInitial: 0n, fundings: [], sides, closing: undefined };
+  return { peer, dbid, setup: undefined, ourInitial: 0n, fundings: [], left: [], sides, closing: undefined };
 }
 
 /** The highest number accepted on a side; -1 before the first. */
