@@ -84,6 +84,7 @@ export const trace = command({
       else if (redraw) await write(`\x1b[H\x1b[2J${summary.text()}\n`, signal);
     };
     const end = await follow(channel.client(HostService).trace({ node }, { signal }), print, signal);
+    if (end !== undefined && summary.isEmpty) throw new Error(end);
     console.log(json ? JSON.stringify(summary.json()) : `${redraw ? '\x1b[H\x1b[2J' : ''}${summary.text()}`);
     if (end !== undefined) console.error(`keyhold: ${end}`);
     return end === undefined ? 0 : 1;

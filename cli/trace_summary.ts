@@ -31,6 +31,10 @@ export class TraceSummary {
     }
   }
 
+  get isEmpty(): boolean {
+    return this.#kinds.size === 0;
+  }
+
   /** Whether the node had to wait for this one's answer. */
   waits({ answered: how }: TracedRequest): boolean {
     return !early.has(how);

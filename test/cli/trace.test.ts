@@ -108,3 +108,13 @@ test.serial('it says so where the host ends', async (t) => {
   t.regex(stderr, /^keyhold: the host (is gone|has ended)/);
   t.regex(stdout(), /\nall +1 /);
 });
+
+test.serial('it says so where no host answers', async (t) => {
+  const dir = join(await temporaryDirectory(t), 'keys');
+  await createCertificates(dir, 'node', [], 1);
+  const { code, stdout, stderr } = await start(t, keyholdScript, ['trace', '--dir', dir, '--host', '127.0.0.1:1'])
+    .finished;
+  t.is(code, 1);
+  t.is(stdout, '');
+  t.regex(stderr, /^keyhold: the host is gone: .*ECONNREFUSED 127\.0\.0\.1:1/);
+});
