@@ -20,15 +20,26 @@ const mostBegun = 32;
 const mostFundings = 32;
 
 /** Whether nothing rests on the channel yet: nothing was signed for it, validated or revealed, so it may be forgotten. */
-function isBegun({ sides: { local, remote }, closing }: ChannelState): boolean {
-  return highest(local) < 0n && highest(remote) < 0n && closing === undefined;
+function isBegun({ sides: { local, remote }, closing, forgotten }: ChannelState): boolean {
+  return highest(local) < 0n && highest(remote) < 0n && closing === undefined && forgotten === undefined;
+}
+
+/**
+ * What stays of a channel that is forgotten: fundings by transactions which spend other channels or our wallet too, or may.
+ * What such a transaction takes from us is judged as a whole, by whatever signs last; undefined where there are none.
+ */
+function remains({ peer, dbid, fundings, left }: ChannelState): ChannelState | undefined {
+  const isShared = ({ splicedFrom, live, walletInputs }: FundingState) =>
+    splicedFrom === undefined ? walletInputs.size > 0 : live;
+  if (left.length === 0 && !fundings.some(isShared)) return undefined;
+  return { ...freshChannel(peer, dbid), fundings, left, forgotten: true };
 }
 
 /** Whether another channel may be opened, with this number. */
 function checkOpen({ state, settings, broken }: Scope, dbid: bigint): void {
   const { forgottenDbid } = state.node;
   if (dbid <= forgottenDbid) broken('policy-channel-original-channel-id-reuse', { dbid, forgotten: forgottenDbid });
-  const open = [...state.channels.values()].filter((channel) => !isBegun(channel)).length;
+  const open = [...state.channels.values()].filter((each) => !isBegun(each) && each.forgotten === undefined).length;
   if (open >= settings.maxChannels) broken('policy-channel-max-channels', { open, most: settings.maxChannels });
 }
 
@@ -78,14 +89,17 @@ async function checkPush(scope: Scope, peer: string, { funding, ours }: Describe
 }
 
 /** Why a channel that was set up may not get this funding too; undefined where it may. */
-function objection(channel: ChannelState, opening: Opening, funding: FundingState): string | undefined {
+function objection(channel: ChannelState, opening: Opening, { outpoint }: FundingState): string | undefined {
   const number = [channel.sides.local, channel.sides.remote].reduce((most, side) => {
     const each = highest(side);
     return each > most ? each : most;
   }, -1n);
   if (opening === 'single') return 'a second funding';
   if (opening === 'dual' && number > 0n) return 'another opening of a channel in use';
-  if (wasLeft(channel, funding)) return 'a funding that was left';
+  if (wasLeft(channel, { outpoint })) return 'a funding that was left';
+  // One transaction is one splice, and says once what is ours.
+  const [id = ''] = outpoint.split(':');
+  if (channel.fundings.some((each) => each.outpoint.startsWith(id))) return 'a second funding by one transaction';
   return channel.fundings.length < mostFundings ? undefined : 'too many fundings';
 }
 
@@ -115,7 +129,7 @@ function setUpAgain(
 async function setupChannel(scope: Scope, setup: RequestOf<'setupChannel'>): Promise<{ readonly changes?: Changes }> {
   const { client } = scope.context;
   const known = scope.state.channel(client.nodeId, client.dbid);
-  if (known === undefined) checkOpen(scope, client.dbid);
+  if (known === undefined || known.forgotten) checkOpen(scope, client.dbid);
   const channel = known ?? freshChannel(toHex(client.nodeId), client.dbid);
   checkTerms(scope, setup);
   const opening = openingOf(client.capabilities);
@@ -161,8 +175,9 @@ export const channelChecks: Checks<ChannelCall> = {
   setupChannel,
 
   newChannel(scope, { peerId, dbid }) {
-    if (scope.state.channel(peerId, dbid) !== undefined) return {};
-    checkOpen(scope, dbid);
+    const known = scope.state.channel(peerId, dbid);
+    if (known === undefined || known.forgotten) checkOpen(scope, dbid);
+    if (known !== undefined) return {};
     return { changes: begin(scope, freshChannel(toHex(peerId), dbid)) };
   },
 
@@ -172,7 +187,9 @@ export const channelChecks: Checks<ChannelCall> = {
     if (channel === undefined) return {};
     const node = nodeWithout(scope, channel);
     const forgottenDbid = dbid > node.forgottenDbid ? dbid : node.forgottenDbid;
-    return { changes: { node: { ...node, forgottenDbid }, forget: { peer, dbid } } };
+    const left = remains(channel);
+    const kept = left === undefined ? { forget: { peer, dbid } } : { channel: left };
+    return { changes: { node: { ...node, forgottenDbid }, ...kept } };
   },
 
   /** Without a feed of the chain the answer is lightning_hsmd's: yes. A no is asked again after ten seconds. */
@@ -187,7 +204,7 @@ export const channelChecks: Checks<ChannelCall> = {
       : {};
   },
 
-  /** From here on only this funding counts, so we must be able to spend it. */
+  /** From here on only this funding counts, and what is spliced from it; so we must be able to spend it. */
   async lockOutpoint(scope, { fundingTxid: txid, fundingTxout: vout }) {
     const { client } = scope.context;
     const channel = scope.state.channel(client.nodeId, client.dbid);

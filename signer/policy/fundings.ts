@@ -35,7 +35,7 @@ export function withoutIdle(channel: ChannelState): ChannelState {
 }
 
 /** Whether a splice is said to have an outpoint that an earlier funding had. */
-export function wasLeft({ left }: ChannelState, { outpoint }: FundingState): boolean {
+export function wasLeft({ left }: ChannelState, { outpoint }: Pick<FundingState, 'outpoint'>): boolean {
   return left.includes(outpoint);
 }
 

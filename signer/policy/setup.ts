@@ -43,13 +43,14 @@ export function describedBy(opening: Opening, setup: Setup, channel: ChannelStat
   if (opening !== 'splice') {
     const { ours, pushed } = partOf(opening, setup);
     const ourShift = channel.setup === undefined ? 0n : ours - channel.ourInitial;
-    return { ours, funding: { ...common, ourShift, splicedFrom: undefined, live: true, pushed } };
+    return { ours, funding: { ...common, ourShift, splicedFrom: undefined, shiftBefore: 0n, live: true, pushed } };
   }
   // The funding that is locked stands first; a splice that waits is replaced by another one of the same.
   const [base] = channel.fundings;
   if (base === undefined) return undefined;
   const ourShift = base.ourShift + value - base.value - BigInt.asIntN(64, setup.pushValue);
-  return { ours: undefined, funding: { ...common, ourShift, splicedFrom: base.outpoint, live: false, pushed: 0n } };
+  const spliced = { splicedFrom: base.outpoint, shiftBefore: base.ourShift };
+  return { ours: undefined, funding: { ...common, ...spliced, ourShift, live: false, pushed: 0n } };
 }
 
 /** The first thing that a later setup must not change and did; undefined where all is well. */

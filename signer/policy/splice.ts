@@ -14,7 +14,7 @@ import { fundingScript, p2wsh } from '../bitcoin/script.ts';
 import { sighash } from '../bitcoin/sighash.ts';
 import { taggedHash } from '../crypto/hash.ts';
 import { signLowR } from '../crypto/low_r.ts';
-import type { ChannelState, FundingState } from '../state/channel_state.ts';
+import type { ChannelState, FundingState, Outpoint } from '../state/channel_state.ts';
 import type { NodeState } from '../state/node_state.ts';
 import { outpointOf } from './commitment.ts';
 import { setUp } from './commitments.ts';
@@ -78,32 +78,51 @@ function feeOf(scope: Scope, { tx: { tx, psbt } }: SpliceRequest): bigint {
   return brought.reduce((total, amount) => total + amount, 0n) - totalOutput(tx);
 }
 
-/** What is less ours after the transaction, of all channels whose splice it is: the first to be signed for may not know all. */
-function takenBy({ state }: Scope, { tx: { tx } }: SpliceRequest): bigint {
+interface Share {
+  /** Satoshi that are less ours after the transaction, its outputs to us aside. */
+  readonly taken: bigint;
+  readonly weight: number;
+}
+
+/**
+ * Our part of the transaction: all channels whose splice it is, and what the wallet signed of it before. A loss counts as
+ * soon as it is announced; a gain, which makes up for another channel's loss, once our commitment has it: for the channel
+ * that is signed for, or was.
+ */
+function shareOf(scope: Scope, { tx: { tx } }: SpliceRequest, signing: FundingState, safe: readonly TxOutput[]): Share {
   const id = toHex(txid(tx));
   const spent = new Set(tx.inputs.map(outpointOf));
-  let taken = 0n;
-  for (const { fundings } of state.channels.values())
-    for (const from of fundings)
-      for (const into of fundings)
-        if (spent.has(from.outpoint) && into.splicedFrom === from.outpoint && into.outpoint.startsWith(`${id}:`))
-          taken += from.ourShift - into.ourShift;
-  return taken;
+  const ours = new Map<Outpoint, bigint>();
+  const outputs = [...safe];
+  for (const { fundings, left } of scope.state.channels.values()) {
+    if (left.some((outpoint) => outpoint.startsWith(id)))
+      scope.broken('policy-splice-balance', { differs: 'a channel that is in it was locked to another funding' });
+    for (const into of fundings) {
+      if (!into.outpoint.startsWith(`${id}:`)) continue;
+      for (const [outpoint, amount] of into.walletInputs) ours.set(outpoint, amount);
+      const { splicedFrom, shiftBefore, ourShift, live } = into;
+      if (splicedFrom === undefined || !spent.has(splicedFrom)) continue;
+      const loss = shiftBefore - ourShift;
+      ours.set(splicedFrom, loss > 0n || live || into === signing ? loss : 0n);
+      outputs.push(...tx.outputs.slice(Number(into.outpoint.slice(id.length + 1))).slice(0, 1));
+    }
+  }
+  const inputs = tx.inputs.filter((input) => ours.has(outpointOf(input)));
+  const taken = [...ours.values()].reduce((total, amount) => total + amount, 0n);
+  return { taken, weight: signedWeight({ ...tx, inputs, outputs }, []) };
 }
 
 /**
  * What we lose by it is a fee, which counts against what a day's may be, or approved. It needs a signature of each channel
  * that it spends, so the last one sees all that it takes. The wallet's own inputs are judged when the wallet signs.
  */
-async function checkLoss(scope: Scope, request: SpliceRequest, peer: string): Promise<NodeState> {
-  const { tx } = request.tx;
-  const id = toHex(txid(tx));
+async function checkLoss(scope: Scope, request: SpliceRequest, peer: string, into: FundingState): Promise<NodeState> {
+  const id = toHex(txid(request.tx.tx));
   const spending = new Spending(scope, id);
   const { safe, strangers } = partsOf(scope, request);
-  const lost = takenBy(scope, request) - sum(safe);
-  const inputs = tx.inputs.filter((input) => fundingAt(scope, outpointOf(input)) !== undefined);
-  const ours = { ...tx, inputs, outputs: tx.outputs.filter((output) => !strangers.includes(output)) };
-  const most = mostFee(scope.settings, signedWeight(ours, []));
+  const { taken, weight } = shareOf(scope, request, into, safe);
+  const lost = taken - sum(safe);
+  const most = mostFee(scope.settings, weight);
   let fee = lost;
   if (lost > most) {
     const whole = feeOf(scope, request);
@@ -147,13 +166,10 @@ export const spliceChecks: Checks<'signSpliceTx'> = {
         differs: into.splicedFrom === from.outpoint ? 'no commitment of the new funding' : 'another funding',
       });
     checkNewFunding(scope, request, into);
-    const node = await checkLoss(scope, request, channel.peer);
+    // Signed once, it is judged: the same again is the same signature.
+    if (into.live) return {};
+    const node = await checkLoss(scope, request, channel.peer, into);
     const fundings = channel.fundings.map((each) => (each === into ? { ...each, live: true } : each));
-    return {
-      changes: {
-        ...(!into.live && { channel: { ...channel, fundings } }),
-        ...(node !== scope.state.node && { node }),
-      },
-    };
+    return { changes: { channel: { ...channel, fundings }, ...(node !== scope.state.node && { node }) } };
   },
 };

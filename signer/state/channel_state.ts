@@ -26,6 +26,8 @@ export interface FundingState {
   readonly ourShift: bigint;
   /** The funding that it is spliced from; undefined for one of the opening's. */
   readonly splicedFrom: Outpoint | undefined;
+  /** The same of that one, as it was then. */
+  readonly shiftBefore: bigint;
   /** Whether it may confirm: one of the opening's always, a splice's once we signed for it. */
   readonly live: boolean;
   /** Satoshi of ours that are the peer's from the start, as the owner agreed. */
@@ -97,6 +99,8 @@ export interface ChannelState {
     | { readonly kind: 'mutual'; readonly txids: readonly string[] }
     | { readonly kind: 'unilateral' }
     | undefined;
+  /** lightningd forgot it: nothing is left but fundings by transactions that other channels may have a part in. */
+  readonly forgotten?: true | undefined;
   /** Our commitment that the node holds although it was refused, and the rule that refused it. */
   readonly frozen?: { readonly number: bigint; readonly tag: string } | undefined;
 }
