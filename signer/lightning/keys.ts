@@ -50,11 +50,15 @@ export function deriveCommitmentKeys(
 ): CommitmentKeys {
   const revocation = revocationPubkey(secp, other.revocation, point);
   // Most commitments have no HTLC, and each key costs a point multiplication.
+  let revocationHash: Uint8Array | undefined;
   let ownerHtlc: Uint8Array | undefined;
   let otherHtlc: Uint8Array | undefined;
   return {
     revocation,
-    revocationHash: hash160(revocation),
+    get revocationHash() {
+      revocationHash ??= hash160(revocation);
+      return revocationHash;
+    },
     ownerDelayed: derivedPubkey(secp, owner.delayedPayment, point),
     get ownerHtlc() {
       ownerHtlc ??= derivedPubkey(secp, owner.htlc, point);
