@@ -135,9 +135,11 @@ export async function settle(scope: Scope, before: ChannelState, accepted: Chann
   for (;;) {
     const outcome = explain(scope, node, before, accepted, step);
     if (outcome === undefined) {
-      const { account } = accepted.sides[step.owner];
-      scope.broken('policy-commitment-balance', { before: account.ours / 1000n, after: step.shown.most / 1000n });
-      return { channel: accepted, node };
+      const side = accepted.sides[step.owner];
+      scope.broken('policy-commitment-balance', { before: side.account.ours / 1000n, after: step.shown.most / 1000n });
+      // Only a warning: what comes next is compared with what was let pass.
+      const account = entered(side.account, 0n, step.shown);
+      return { channel: withSide(accepted, step.owner, { ...side, account }), node };
     }
     if (!('short' in outcome)) return outcome;
     const { short } = outcome;
