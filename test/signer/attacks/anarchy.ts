@@ -11,11 +11,11 @@ import { closeAlone, closeTogether, output, walletScript } from './transactions.
 const sides = ['local', 'remote'] as const;
 const steps = { local: 'signOurs', remote: 'signTheirs' } as const;
 /** Msat; the smallest is dust, so that it stands in no commitment. */
-const amounts = [10_000_000n, 20_000_000n, 30_000_001n, 30_000n] as const;
+const amounts = [10_000_000n, 20_000_000n, 30_000_001n, 200_000n] as const;
 
 /** What a liar changes in the next commitment, or in one that was there. */
 function lie(history: History, channel: TestChannel, owner: Side): Hostile {
-  const taken = history.oneOf([1n, 700n, 1000n, 50_000n, 5_000_000n, 60_000_000n]) ?? 0n;
+  const taken = history.oneOf([1n, 700n, 1000n, 50_000n, 1_000_000n, 5_000_000n, 60_000_000n]) ?? 0n;
   const shift = (now: Terms): Terms => ({ ...now, ours: now.ours - taken, theirs: now.theirs + taken });
   const drop = ({ htlcs, ...now }: Terms): Terms => ({ ...now, htlcs: htlcs.slice(1) });
   const ours = owner === 'local' ? 'toOwner' : 'toOther';

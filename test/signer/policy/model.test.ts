@@ -32,7 +32,7 @@ test('honest histories of three channels, with splices, closes, restarts and ret
 });
 
 /** What a day may lose to what is not seen and to fees of splices, msat. */
-const limits = { unlistedMsatPerDay: 100_000n, onchainFeesSatPerDay: 2000n };
+const limits = { unlistedMsatPerDay: 300_000n, onchainFeesSatPerDay: 100n };
 
 /** Those, and parts of a satoshi in each channel. */
 function allowed({ channels }: History): bigint {
@@ -45,7 +45,8 @@ test('whatever is accepted of dishonest histories leaves us what was not approve
     const history = await History.begin(random, limits);
     const hashes = [0, 1, 2].map((i) => hashOf(`shared ${i}`));
     const [first] = hashes;
-    if (first !== undefined) history.approve(first, 5_000_000n);
+    // What may be paid could hide what is stolen.
+    if (first !== undefined && history.pick(2) === 0) history.approve(first, 5_000_000n);
     let most = history.claims.worst();
     for (let i = 0; i < actions; i++) {
       const action = history.oneOf(anarchic(history, hashes));
