@@ -8,11 +8,13 @@
 import type { Approval } from '../state/approvals.ts';
 import type { ChannelState } from '../state/channel_state.ts';
 import {
+  cameIn,
   comesIn,
   expiriesOut,
   type Flow,
   flowOf,
   goesOut,
+  inFlightIn,
   mayComeIn,
   nothingSettled,
   settledFlow,
@@ -61,6 +63,19 @@ function lacking(
   return goesOut(flows, expiry) - comesIn(flows, covers) - allowed;
 }
 
+/**
+ * Msat that lack of what the step newly offers. What has come in was paid for by what went out before, or is ours to keep:
+ * only what is still in flight can be for something that goes out now.
+ */
+function newlyLacking({ was, now }: Payment, allowed: bigint): bigint {
+  const before = goesOut(was);
+  const offered = goesOut(now) - before;
+  if (offered <= 0n) return 0n;
+  const owed = before - cameIn(now);
+  const lacks = (owed > 0n ? owed : 0n) + offered - inFlightIn(now) - allowed;
+  return lacks < offered ? lacks : offered;
+}
+
 /** The rule that says no to what lacks at no height in particular. */
 function tagOf(node: NodeState, { hash, was, now }: Payment): Tag {
   const approval = node.approvals.get(hash);
@@ -72,7 +87,13 @@ function tagOf(node: NodeState, { hash, was, now }: Payment): Tag {
 function shortageOf(scope: Scope, node: NodeState, payment: Payment): Shortage | undefined {
   const { hash, was, now, approval } = payment;
   const allowed = approval === undefined ? 0n : approval.amountMsat + approval.feeBudgetMsat;
+  const fresh = newlyLacking(payment, allowed);
   let found: Shortage | undefined;
+  if (fresh > 0n) {
+    const wanted = (approval?.amountMsat ?? 0n) + fresh;
+    const facts = { out: goesOut(now), in: inFlightIn(now), beyond: fresh };
+    found = { tag: tagOf(node, payment), facts, hash, out: goesOut(now), wanted, added: fresh };
+  }
   for (const expiry of [undefined, ...expiriesOut(now)]) {
     const before = lacking(scope, was, allowed, expiry);
     const missing = lacking(scope, now, allowed, expiry);

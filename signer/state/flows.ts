@@ -79,6 +79,19 @@ export function comesIn(flows: readonly Flow[], expiry = 0): bigint {
   }, 0n);
 }
 
+/** Msat that came in by any of the commitments: their preimage is known, so nothing new goes out in return for them. */
+export function cameIn(flows: readonly Flow[]): bigint {
+  return flows.reduce((sum, views) => sum + views.reduce((most, { in: each }) => (each > most ? each : most), 0n), 0n);
+}
+
+/** Msat of HTLCs offered to us that stand in each of the commitments. */
+export function inFlightIn(flows: readonly Flow[]): bigint {
+  return flows.reduce((sum, views) => {
+    const each = views.map(({ htlcs }) => total(htlcs, 'remote', 0));
+    return sum + each.reduce((a, b) => (a < b ? a : b));
+  }, 0n);
+}
+
 /** The heights at which HTLCs that we offered expire. */
 export function expiriesOut(flows: readonly Flow[]): ReadonlySet<number> {
   const offered = flows.flat().flatMap(({ htlcs }) => htlcs.filter(({ side }) => side === 'local'));

@@ -131,6 +131,53 @@ attack(
   },
 );
 
+attack(
+  'what was paid to us goes out again under its hash, while another part of it is in flight',
+  'policy-routing-balance',
+  {
+    async prefix(world) {
+      const channel = await TestChannel.open(world, { opener: 'them', push: 300_000n });
+      const [first] = [
+        channel.add({ from: 'them', msat, hash }),
+        channel.add({ from: 'them', msat: 10_000_000n, hash }),
+      ];
+      await channel.commit();
+      channel.fulfil(first);
+      await channel.commit();
+      return channel;
+    },
+    async hostile(channel) {
+      channel.add({ from: 'us', msat, hash, cltv: 400 });
+      await channel.signTheirs().finally(() => channel.updates.logs.local.pop());
+    },
+    async honest(channel) {
+      channel.add({ from: 'us', msat: 9_000_000n, hash, cltv: 400 });
+      await channel.commit();
+    },
+  },
+);
+
+attack('what was paid to us goes out again before its HTLC is gone everywhere', 'policy-routing-balance', {
+  async prefix(world) {
+    const channel = await TestChannel.open(world, { opener: 'them', push: 300_000n });
+    const htlc = channel.add({ from: 'them', msat, hash });
+    await channel.commit();
+    channel.fulfil(htlc);
+    await channel.signTheirs();
+    return channel;
+  },
+  async hostile(channel) {
+    const other = await TestChannel.open(channel.world, { peer: 3 });
+    other.add({ from: 'us', msat, hash, cltv: 400 });
+    await other.signTheirs();
+  },
+  async honest(channel) {
+    await channel.theyRevoke();
+    await channel.signOurs();
+    await channel.weRevoke();
+  },
+});
+
 /** A splice of nothing: the same value in another funding. */
 const spliced = (channel: TestChannel) => spliceOf(channel, 0n, 0n);
 
