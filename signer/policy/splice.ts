@@ -99,11 +99,15 @@ function shareOf(scope: Scope, { tx: { tx } }: SpliceRequest, signing: FundingSt
       scope.broken('policy-splice-balance', { differs: 'a channel that is in it was locked to another funding' });
     for (const into of fundings) {
       if (!into.outpoint.startsWith(`${id}:`)) continue;
-      for (const [outpoint, amount] of into.walletInputs) ours.set(outpoint, amount);
+      for (const [outpoint, amount] of into.walletInputs)
+        if (amount > (ours.get(outpoint) ?? -1n)) ours.set(outpoint, amount);
       const { splicedFrom, shiftBefore, ourShift, live } = into;
       if (splicedFrom === undefined || !spent.has(splicedFrom)) continue;
       const loss = shiftBefore - ourShift;
-      ours.set(splicedFrom, loss > 0n || live || into === signing ? loss : 0n);
+      const counted = loss > 0n || live || into === signing ? loss : 0n;
+      // Only the owner of an input can lose by it: whoever else is said to have it makes up for nothing.
+      const earlier = ours.get(splicedFrom) ?? counted;
+      ours.set(splicedFrom, counted > earlier ? counted : earlier);
       outputs.push(...tx.outputs.slice(Number(into.outpoint.slice(id.length + 1))).slice(0, 1));
     }
   }
