@@ -143,7 +143,7 @@ export async function settle(scope: Scope, before: ChannelState, accepted: Chann
     }
     if (!('short' in outcome)) return outcome;
     const { short } = outcome;
-    const more = isAskable(short) && !asked.has(short.hash) ? await ask(scope, node, short) : undefined;
+    const more = isAskable(short, node) && !asked.has(short.hash) ? await ask(scope, node, short) : undefined;
     asked.add(short.hash);
     if (more === undefined) {
       scope.broken(short.tag, short.facts);
@@ -153,9 +153,14 @@ export async function settle(scope: Scope, before: ChannelState, accepted: Chann
   }
 }
 
-/** No word of the owner's makes time, or a payment that was made a new one. */
-function isAskable({ tag }: Shortage): boolean {
-  return tag !== 'policy-payment-once' && tag !== 'policy-routing-cltv-delta';
+/**
+ * No word of the owner's makes time, or a payment that was made a new one. But parts of a payment without an invoice are
+ * asked about as they come.
+ */
+function isAskable({ tag, hash }: Shortage, { approvals }: NodeState): boolean {
+  if (tag === 'policy-routing-cltv-delta') return false;
+  const approval = approvals.get(hash);
+  return tag !== 'policy-payment-once' || (approval?.soFar === true && approval.usesLeft > 0);
 }
 
 /** An HTLC without an invoice or beyond its amount: the owner is asked for all that goes out under its hash. */

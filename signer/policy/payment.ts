@@ -71,7 +71,8 @@ export async function allowPayment(
   const { amountMsat, feeBudgetMsat, until = 0 }: PaymentTerms = consent === true ? purpose : consent;
   const expires = Math.min(scope.now + goodFor, invoiceExpires ?? Infinity);
   const remembered = Math.max(expires, invoiceExpires ?? 0, until);
-  const approval = { amountMsat, feeBudgetMsat, expires, until: remembered, usesLeft: 1 };
+  const soFar = purpose.how === 'uninvoiced' || undefined;
+  const approval = { amountMsat, feeBudgetMsat, expires, until: remembered, usesLeft: 1, soFar };
   return withApproval(scope, within ?? node, purpose.hash, approval);
 }
 

@@ -9,4 +9,6 @@ export interface Approval {
   /** Until then the same payment may be asked for again: used or not, it is remembered. */
   readonly until: number;
   readonly usesLeft: number;
+  /** It was given for the HTLCs there were by then, without an invoice: for more of them the owner may be asked again. */
+  readonly soFar?: true | undefined;
 }

@@ -65,6 +65,26 @@ attack('a payment in parts of which the last is one too many', 'policy-payment-o
   },
 });
 
+attack('a part more of a payment without an invoice than its owner says yes to', 'policy-payment-once', {
+  async prefix(world) {
+    world.allowPayment(hash, msat);
+    const [first, second] = [await TestChannel.open(world), await TestChannel.open(world, { peer: 3 })];
+    first.add({ from: 'us', msat: msat / 2n, hash });
+    await first.commit();
+    return { first, second };
+  },
+  async hostile({ second }) {
+    second.add({ from: 'us', msat: msat, hash });
+    await second.signTheirs().finally(() => second.updates.logs.local.pop());
+  },
+  async honest({ first, second }) {
+    second.add({ from: 'us', msat: msat / 4n, hash });
+    await second.commit();
+    first.add({ from: 'us', msat: msat / 4n, hash });
+    await first.commit();
+  },
+});
+
 attack('an approval that expired is used', 'policy-commitment-payment-approved', {
   async prefix(world) {
     const channel = await TestChannel.open(world);
