@@ -6,6 +6,7 @@
 
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import { type Interval, shifted } from './account.ts';
+import { subsetsNear } from './subset_sums.ts';
 
 /** One way to explain how one commitment became the next. */
 export interface Settlement {
@@ -109,32 +110,17 @@ interface Subset {
   readonly sum: bigint;
 }
 
-/** Sums that are tried, and subsets that are found, at most: a hostile host shall not keep the signer busy. */
-const [attempts, mostFound] = [20_000, 100];
-
 /** Subsets of `htlcs` whose sum is near the target, the uniform ones first. */
 function* subsets(htlcs: readonly Htlc[], target: Interval, slack: Slack): Generator<Subset> {
   const [least, most] = [target.least - slack.gain, target.most + slack.loss];
   const received = htlcs.filter(({ side }) => side === 'remote');
   const sent = htlcs.filter(({ side }) => side === 'local');
   const uniform = [received, [], htlcs, sent].map((list) => ({ ours: new Set(list), sum: total(list) }));
-  const fits = ({ sum }: Subset) => sum >= least && sum <= most;
-  yield* uniform.filter(fits);
+  yield* uniform.filter(({ sum }) => sum >= least && sum <= most);
   if (uniform.some(({ sum }) => sum >= target.least && sum <= target.most)) return;
-  const largestFirst = [...htlcs].sort((a, b) => compare(b.amount, a.amount));
-  const rest = largestFirst.map((_, i) => total(largestFirst.slice(i)));
-  let [left, found] = [attempts, 0];
-  function* search(i: number, ours: readonly Htlc[], sum: bigint): Generator<Subset> {
-    if (left-- <= 0 || found > mostFound || sum > most) return;
-    const htlc = largestFirst[i];
-    if (htlc === undefined) {
-      found += 1;
-      if (sum >= least) yield { ours: new Set(ours), sum };
-      return;
-    }
-    if (sum + (rest[i] ?? 0n) < least) return;
-    yield* search(i + 1, [...ours, htlc], sum + htlc.amount);
-    yield* search(i + 1, ours, sum);
+  const amounts = htlcs.map(({ amount }) => amount);
+  for (const found of subsetsNear(amounts, target, { below: slack.gain, above: slack.loss })) {
+    const ours = htlcs.filter((_, index) => found.has(index));
+    yield { ours: new Set(ours), sum: total(ours) };
   }
-  yield* search(0, [], 0n);
 }

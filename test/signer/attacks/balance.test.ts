@@ -72,6 +72,33 @@ test('policy-commitment-balance: parts of a satoshi of HTLCs that fail do not ad
   t.true(lost <= 6n, `${lost} sat`);
 });
 
+/** The same numbers each time, below `end`. */
+function* scattered(end: number): Generator<number> {
+  for (let seed = 12_345; ; ) {
+    seed = (seed * 1_103_515_245 + 12_345) % 2 ** 31;
+    yield Math.floor((seed / 2 ** 31) * end);
+  }
+}
+
+for (const count of [16, 24, 40])
+  test(`policy-commitment-balance: ${count} HTLCs are settled by one commitment, one way or the other`, async (t) => {
+    const world = await World.open();
+    world.answer = () => true;
+    const channel = await TestChannel.open(world, { value: 20_000_000n });
+    const numbers = scattered(400_000_000);
+    const htlcs = Array.from({ length: count }, (_, i) =>
+      channel.add({ from: 'us', msat: 1_000_000n + BigInt(numbers.next().value ?? 0), hash: hashOf(`${i}`) }),
+    );
+    await channel.commit();
+    const failed = htlcs.filter((htlc) => htlc.amount % 2n === 0n);
+    for (const htlc of htlcs) channel.settle(failed.includes(htlc) ? 'fail' : 'fulfil', htlc);
+    await t.notThrowsAsync(channel.commit());
+    // Of more there are several ways to add up to the same.
+    if (count > 16) return;
+    for (const { amount, paymentHash } of failed) channel.add({ from: 'us', msat: amount, hash: paymentHash });
+    await t.notThrowsAsync(channel.commit(), 'what failed is tried again');
+  });
+
 attack('an output that was left out as dust comes back smaller', 'policy-commitment-balance', {
   options: { settings: little },
   async prefix(world) {
