@@ -226,3 +226,31 @@ attack(
     },
   },
 );
+
+attack(
+  'a second channel is said to have the same funding, and to gain what the first one loses',
+  'policy-splice-destination',
+  {
+    async prefix(world) {
+      const channel = await ours(world);
+      const fake = new TestChannel(world, { peer: 4, opener: 'them' });
+      const { fundingTxid, fundingTxout } = channel.setup;
+      fake.setup = { ...fake.setup, fundingTxid, fundingTxout };
+      await fake.announce();
+      await fake.sayWhatItIs();
+      const splice = one(channel, 500_000n, 0n, [output(elsewhere, 499_000n)]);
+      await announce(channel, splice);
+      await announce(fake, {
+        ...splice,
+        funding: { ...fake.funding, txid: splice.funding.txid, vout: 5, value: 2_000_000n },
+      });
+      await validate(channel, splice);
+      return { channel, splice };
+    },
+    hostile: ({ channel, splice }) => sign(channel, splice),
+    honest: ({ channel, splice }, world) => {
+      allowSplice(world, 500_000n);
+      return sign(channel, splice);
+    },
+  },
+);
