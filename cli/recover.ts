@@ -41,8 +41,7 @@ function versionOf(local: Local): bigint {
 /** What is in a state, for its owner. */
 function contents({ entries, head }: Snapshot): string {
   const count = (prefix: string) => [...entries.keys()].filter((key) => key.startsWith(prefix)).length;
-  const payments = count('approval/payment/');
-  return `version ${head.version}: ${count('channel/')} channels, ${payments} payments, ${count('approval/') - payments} other approvals`;
+  return `version ${head.version}: ${count('channel/')} channels, ${count('approval/')} approved payments`;
 }
 
 function describe(local: Local, copy: Snapshot, storedMs: number): string {

@@ -89,11 +89,11 @@ export function withCommitment(
   const contents = new Map(next.contents).set(funding.outpoint, contentOf(commitment));
   const accepted = [...side.accepted.filter((each) => each !== known), { ...next, contents }];
   accepted.sort((a, b) => (a.number < b.number ? -1 : 1));
-  const fundings = state.fundings.map((each) =>
-    each.outpoint !== funding.outpoint || equalBytes(each.remotePubkey, funding.remotePubkey)
-      ? each
-      : { ...funding, remotePubkey: funding.remotePubkey.slice() },
-  );
+  // A splice's funding has come to have the peer's new key with its first commitment; else nothing of it changes.
+  const renewed = { ...funding, remotePubkey: funding.remotePubkey.slice() };
+  const fundings = state.fundings.includes(funding)
+    ? state.fundings
+    : state.fundings.map((each) => (each.outpoint === funding.outpoint ? renewed : each));
   return { ...withContent(state, commitment, { ...side, accepted }), fundings };
 }
 

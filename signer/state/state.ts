@@ -4,13 +4,13 @@ import { toHex } from '../../proto/bytes.ts';
 import type { Changes, StateView } from '../policy/scope.ts';
 import type { Change } from '../store/store.ts';
 import type { Approval } from './approvals.ts';
-import type { ChannelState, Settled } from './channel_state.ts';
+import type { ChannelState, Settled, SideState } from './channel_state.ts';
 import { decodeState, encodeState } from './encode.ts';
 import { Entries } from './entries.ts';
 import { type Flow, Flows } from './flows.ts';
 import { freshNode, type NodeState } from './node_state.ts';
 
-/** A channel's key in the state, and behind `channel/` in the store. */
+/** A channel's key in the state, and behind `channel/`, `local/` and `remote/` in the store. */
 export function channelKey(peer: Uint8Array | string, dbid: bigint): string {
   return `${typeof peer === 'string' ? peer : toHex(peer)}/${dbid}`;
 }
@@ -31,7 +31,7 @@ export class SignerState implements StateView {
       if (kind === 'node') this.#node = this.#withHeld(decodeState<NodeState>(value));
       else if (kind === 'approval') this.#approvals.set(name, decodeState<Approval>(value));
       else if (kind === 'payment') this.#settled.set(name, decodeState<Settled>(value));
-      else if (kind === 'channel') this.#set(name, decodeState<ChannelState>(value));
+      else if (kind === 'channel') this.#set(name, wholeChannel(entries, name, value));
     }
   }
 
@@ -61,14 +61,14 @@ export class SignerState implements StateView {
     const entries: Change[] = [];
     if (channel !== undefined) {
       const key = channelKey(channel.peer, channel.dbid);
+      entries.push(...channelEntries(key, this.#channels.get(key), channel));
       this.#set(key, channel);
-      entries.push({ key: `channel/${key}`, value: encodeState(channel) });
     }
     if (forget !== undefined) {
       const key = channelKey(forget.peer, forget.dbid);
       this.#channels.delete(key);
       this.#flows.set(key, undefined);
-      entries.push({ key: `channel/${key}`, value: undefined });
+      for (const kind of ['channel', ...sides]) entries.push({ key: `${kind}/${key}`, value: undefined });
     }
     if (node !== undefined) entries.push(...this.#setNode(node));
     if (entries.length > 0) this.#version++;
@@ -96,6 +96,35 @@ export class SignerState implements StateView {
     this.#channels.set(key, channel);
     this.#flows.set(key, channel);
   }
+}
+
+const sides = ['local', 'remote'] as const;
+
+/** A channel is three entries of the store: most requests change one of its sides, and the rest is several times as long. */
+function channelEntries(key: string, before: ChannelState | undefined, channel: ChannelState): readonly Change[] {
+  const { sides: now, ...rest } = channel;
+  const entries: Change[] = [];
+  if (before === undefined || Object.keys({ ...before, ...rest }).some((name) => differs(name, before, channel)))
+    entries.push({ key: `channel/${key}`, value: encodeState(rest) });
+  for (const side of sides)
+    if (now[side] !== before?.sides[side]) entries.push({ key: `${side}/${key}`, value: encodeState(now[side]) });
+  return entries;
+}
+
+function differs(name: string, before: ChannelState, after: ChannelState): boolean {
+  // A name out of one of the two; TypeScript knows names of objects as strings only.
+  const field = name as keyof ChannelState;
+  return field !== 'sides' && before[field] !== after[field];
+}
+
+function wholeChannel(entries: ReadonlyMap<string, Uint8Array>, key: string, value: Uint8Array): ChannelState {
+  const [local, remote] = sides.map((side) => entries.get(`${side}/${key}`));
+  if (local === undefined || remote === undefined)
+    throw new Error(`the state of channel ${key} lacks one of its sides: recover it from the host's copy`);
+  return {
+    ...decodeState<Omit<ChannelState, 'sides'>>(value),
+    sides: { local: decodeState<SideState>(local), remote: decodeState<SideState>(remote) },
+  };
 }
 
 /** Takes over what changed of entries that are many and small, each one of the store's. */

@@ -21,6 +21,7 @@ import { noPolicy, type Policy } from '../../signer/policy/policy.ts';
 import { approveAll } from '../../signer/policy/purpose.ts';
 import { profiles } from '../../signer/policy/settings.ts';
 import { validating } from '../../signer/policy/validating.ts';
+import type { Approval } from '../../signer/state/approvals.ts';
 import { encodeState } from '../../signer/state/encode.ts';
 import { type Memory, openMemoryStore } from '../../signer/store/memory.ts';
 import type { Change, Store } from '../../signer/store/store.ts';
@@ -98,21 +99,25 @@ async function crowd(): Promise<readonly Change[]> {
     session,
     policyOver(() => Promise.resolve(openMemoryStore(memory, 'create'))),
   );
-  const channel = [...(memory.state?.entries ?? [])].find(([key]) => key.startsWith('channel/'))?.[1];
-  if (channel === undefined) throw new Error('the recording left no channel');
+  const parts = ['channel', 'local', 'remote'].map((kind) => {
+    const [, value] = [...(memory.state?.entries ?? [])].find(([key]) => key.startsWith(`${kind}/`)) ?? [];
+    if (value === undefined) throw new Error('the recording left no channel');
+    return { kind, value };
+  });
   const peer = (n: number) => `02${n.toString(16).padStart(64, '0')}`;
-  const channels = Array.from({ length: 1000 }, (_, n) => ({ key: `channel/${peer(n)}/${1000 + n}`, value: channel }));
+  const channels = Array.from({ length: 1000 }, (_, n) =>
+    parts.map(({ kind, value }) => ({ key: `${kind}/${peer(n)}/${1000 + n}`, value })),
+  ).flat();
   const approvals = Array.from({ length: 10_000 }, (_, n) => {
     const hash = toHex(systemEntropy(32));
-    const approval = {
-      kind: 'payment',
-      hash,
+    const approval: Approval = {
       amountMsat: BigInt(n),
       feeBudgetMsat: 10n,
       expires: 2_000_000_000,
+      until: 2_000_000_000,
       usesLeft: 1,
     };
-    return { key: `approval/payment/${hash}`, value: encodeState(approval) };
+    return { key: `approval/${hash}`, value: encodeState(approval) };
   });
   return [...channels, ...approvals];
 }
