@@ -9,6 +9,7 @@ import { systemClock } from '../../proto/clock.ts';
 import { callOf } from '../../proto/hsmd/message.ts';
 import { silent } from '../../proto/log.ts';
 import { Journal } from '../../server/journal.ts';
+import { noPolicy } from '../../signer/policy/policy.ts';
 import type { RequestHandler } from '../../signer/session.ts';
 import type { Memory } from '../../signer/store/memory.ts';
 import { temporaryDirectory } from './host_under_test.ts';
@@ -106,4 +107,29 @@ for (const name of ['everyday/l2', 'everyday_legacy/l2', 'many_htlcs/l2'])
       }
       t.true(acknowledged > 8, `${acknowledged} acknowledged`);
       t.true(killed > 3, `${killed} killed`);
+    });
+
+for (const name of ['everyday/l1', 'many_htlcs/l1', 'splice/l2', 'dual_funding/l2', 'close_by_opener/l2', 'penalty/l2'])
+  for (const policy of [noPolicy, undefined])
+    test(`${name}: a signer with ${policy?.name ?? 'the default'} policy restarts in the middle of everything`, async (t) => {
+      t.timeout(120_000, `seed ${seed}`);
+      const roll = dice(seed);
+      const memory: Memory = {};
+      let restarts = 0;
+      for (const session of await recorded(name)) {
+        const world = new World(t, session, memory, () => 0, { relay, ...(policy && { policy }) });
+        await world.startSigner();
+        await world.startHost();
+        await world.connect();
+        for (const [row, request] of session.requests.entries()) {
+          const answer = await world.node.ask(request);
+          if (!isAsRecorded(answer, request)) t.fail(sayWhat(session, row, request, answer));
+          if (roll(6) > 1 || world.relay.start === undefined) continue;
+          await world.kill('signer');
+          restarts += 1;
+        }
+        await world.end();
+        t.deepEqual(world.refusals, [], `seed ${seed}`);
+      }
+      t.true(restarts > 9, `${restarts} restarts`);
     });

@@ -9,6 +9,7 @@ import { callOf } from '../../proto/hsmd/message.ts';
 import { silent } from '../../proto/log.ts';
 import { Journal } from '../../server/journal.ts';
 import type { Relay, RelayOptions } from '../../server/relay.ts';
+import type { noPolicy } from '../../signer/policy/policy.ts';
 import { approveAll } from '../../signer/policy/purpose.ts';
 import { profiles } from '../../signer/policy/settings.ts';
 import { validating } from '../../signer/policy/validating.ts';
@@ -28,6 +29,8 @@ export interface WorldOptions {
   readonly relay?: Partial<RelayOptions>;
   /** What the session asks in place of the signer. */
   readonly around?: (signer: RequestHandler) => RequestHandler;
+  /** The signer's policy where it is to have none: then it forgets everything when it is killed. */
+  readonly policy?: typeof noPolicy;
 }
 
 /** Host, signer and the link between them, each of which can be killed. */
@@ -74,7 +77,10 @@ export class World {
     });
     this.#boots += 1;
     const { around = (signer: RequestHandler) => signer } = this.#options;
-    this.#signing = makeSession(around(signerOf(this.#session, policy)), new Uint8Array(16).fill(this.#boots));
+    this.#signing = makeSession(
+      around(signerOf(this.#session, this.#options.policy ?? policy)),
+      new Uint8Array(16).fill(this.#boots),
+    );
   }
 
   /** A host that finds on its disk what another left when it was killed. */
