@@ -19,8 +19,9 @@ const { CLN, BITCOIN, KEYHOLD_POLICY, KEYHOLD_SCENARIOS = inCheckout('../shared/
 
 const ways = { inline: inCheckout('bin/keyhold-hsmd-inline'), bridge: inCheckout('test/lightningd/bridge-hsmd') };
 
-/** Scenarios in which lightningd has a commitment signed that it revoked: on purpose, or told to close amid a payment. */
+/** Scenarios in which l1 has a commitment signed that it revoked: on purpose, or told to close amid a payment. */
 const cheats: ReadonlySet<string> = new Set(['penalty', 'penalty_htlcs', 'splice_busy']);
+const cheat = 'l1';
 
 /** What the run needs and does not have, each with what to do about it. */
 function missing(): readonly string[] {
@@ -66,16 +67,20 @@ async function hardship(words: readonly string[]): Promise<number> {
   return (await playHardships(words)) === 0 ? 0 : 1;
 }
 
-/** Plays honest scenarios with the policy signers have by default, or KEYHOLD_POLICY, and cheats without one. */
+/** Plays with the policy signers have by default, or KEYHOLD_POLICY; only a node that cheats has none. */
 async function playBoth(way: keyof typeof ways, names: readonly string[]): Promise<readonly ScenarioResult[]> {
-  const honest = { policy: KEYHOLD_POLICY, names: names.filter((name) => !cheats.has(name)) };
-  const cheating = { policy: 'none', names: names.filter((name) => cheats.has(name)) };
+  const honest = { hsmd: ways[way], names: names.filter((name) => !cheats.has(name)), env: {} };
+  const cheating = {
+    hsmd: inCheckout('test/lightningd/cheat-hsmd'),
+    names: names.filter((name) => cheats.has(name)),
+    env: { KEYHOLD_HSMD: ways[way], KEYHOLD_CHEAT: cheat },
+  };
   // A short path: the sockets inside must stay below 108 bytes.
   const directory = await mkdtemp(join(tmpdir(), 'keyhold-'));
   const results: ScenarioResult[] = [];
-  for (const { policy, names: chosen } of [honest, cheating]) {
-    if (chosen.length === 0) continue;
-    const run = { program: KEYHOLD_SCENARIOS, hsmd: ways[way], directory, names: chosen, policy };
+  for (const chosen of [honest, cheating]) {
+    if (chosen.names.length === 0) continue;
+    const run = { ...chosen, program: KEYHOLD_SCENARIOS, directory, policy: KEYHOLD_POLICY };
     const played = await playScenarios(run, ({ name, ok, seconds, details }) => {
       console.log(`${way} ${name}: ${ok ? 'ok' : 'FAILED'}, ${seconds} s${details === '' ? '' : `\n${details}`}`);
     });

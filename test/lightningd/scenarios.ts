@@ -15,6 +15,8 @@ export interface ScenarioRun {
   readonly names: readonly string[];
   /** The policy of the nodes' signers: a file, `none`, or undefined for the one they have by default. */
   readonly policy: string | undefined;
+  /** What else the hsmd finds in its environment. */
+  readonly env: Readonly<Record<string, string>>;
 }
 
 export interface ScenarioResult {
@@ -38,12 +40,13 @@ export function scenariosOf(source: string): readonly string[] {
 
 /** Plays the scenarios; tells of each when it is over. Those asked for that never reported have failed. */
 export async function playScenarios(
-  { program, hsmd, directory, names, policy }: ScenarioRun,
+  { program, hsmd, directory, names, policy, env }: ScenarioRun,
   onResult: (result: ScenarioResult) => void,
 ): Promise<readonly ScenarioResult[]> {
   const child = spawn('python3', ['-u', program, join(directory, 'traces'), ...names], {
     env: {
       ...process.env,
+      ...env,
       HSMD_UNDER_TEST: hsmd,
       TMPDIR: directory,
       PYTHONDONTWRITEBYTECODE: '1',
