@@ -43,7 +43,7 @@ function hostOptionsFor(answers: WayToAnswer, root: string): readonly string[] {
   const journal = ['--journal', join(root, 'journal')];
   const options: { readonly [W in WayToAnswer]: readonly string[] } = {
     asked: ['--always-ask'],
-    ahead: [],
+    ahead: ['--no-journal'],
     acknowledged: journal,
     unsigned: [...journal, '--unsigned-penalties'],
   };
