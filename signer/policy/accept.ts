@@ -114,14 +114,15 @@ function checkSibling(scope: Scope, { account }: SideState, shown: Interval): vo
 }
 
 /**
- * Dust that was in flight may have come to us since, dust that is now may be what we offered; parts of a satoshi are in
- * doubt either way, and all of a balance that had no output.
+ * Dust that was in flight may have come to us since, or gone; dust that is now may be what we offered. Parts of a satoshi
+ * are in doubt either way, and all of a balance that had no output.
  */
 function slackOf({ settings }: Scope, { accepted }: SideState, now: ContentState, { channel }: Commitment): Slack {
   const [before] = accepted.at(-1)?.contents.values() ?? [];
   const most = (content: ContentState | undefined) =>
     content === undefined ? settings.maxTrimmedSat + settings.maxDustSat : leftOut(content, channel.opener);
-  return { gain: most(before) * 1000n + 999n, loss: most(now) * 1000n + 999n };
+  const [was, is] = [most(before), most(now)];
+  return { gain: was * 1000n + 999n, loss: (was > is ? was : is) * 1000n + 999n };
 }
 
 /** An HTLC in a channel whose funding never confirms is worth nothing, whatever it lets out elsewhere. */

@@ -99,6 +99,18 @@ for (const count of [16, 24, 40])
     await t.notThrowsAsync(channel.commit(), 'what failed is tried again');
   });
 
+test('policy-commitment-balance: dust goes out while the fee leaves no output for us, and shows when it is paid', async (t) => {
+  const world = await World.open();
+  world.answer = () => true;
+  const channel = await TestChannel.open(world, { value: 100_000n, anchors: false });
+  const large = channel.add({ from: 'us', msat: 98_600_000n, hash });
+  await channel.commit();
+  const dust = ['one', 'two', 'three'].map((name) => channel.add({ from: 'us', msat: 466_000n, hash: hashOf(name) }));
+  await channel.commit();
+  for (const htlc of [large, ...dust]) channel.fulfil(htlc);
+  await t.notThrowsAsync(channel.commit());
+});
+
 attack('an output that was left out as dust comes back smaller', 'policy-commitment-balance', {
   options: { settings: little },
   async prefix(world) {
