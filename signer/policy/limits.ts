@@ -57,7 +57,11 @@ export function checkLimits(scope: Scope, commitment: Commitment): void {
     if (cltvExpiry >= heightsEnd)
       scope.broken('policy-commitment-htlc-cltv-range', { expiry: cltvExpiry, below: heightsEnd });
   if (height === undefined) return;
-  for (const { cltvExpiry } of htlcs)
-    if (cltvExpiry + settings.maxCltvBlocks < height || cltvExpiry > height + settings.maxCltvBlocks)
+  // What a peer offers may expire at any height: lightningd fails it once it stands in both commitments (BOLT 4, expiry_too_far).
+  for (const { side, cltvExpiry } of htlcs)
+    if (
+      side === 'local' &&
+      (cltvExpiry + settings.maxCltvBlocks < height || cltvExpiry > height + settings.maxCltvBlocks)
+    )
       scope.broken('policy-commitment-htlc-cltv-range', { expiry: cltvExpiry, height });
 }

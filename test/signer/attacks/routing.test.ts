@@ -437,3 +437,13 @@ for (const dust of [
     await t.notThrowsAsync(forwardDust(await open(), dust, 5));
     await t.throwsAsync(forwardDust(await open(), dust, 20), { instanceOf: Refused });
   });
+
+test('a peer’s HTLC that expires years from now is taken and failed, whatever height is known', async (t) => {
+  const world = await World.open();
+  world.height = 490;
+  const { from } = await between(world);
+  const far = from.add({ from: 'them', msat, hash, cltv: 490 + 52_560 });
+  await t.notThrowsAsync(from.commit());
+  from.fail(far);
+  await t.notThrowsAsync(from.commit());
+});

@@ -54,19 +54,20 @@ attack('more is trimmed than dust limits allow', 'policy-commitment-outputs-trim
   honest: (channel) => receive(channel, 1, 900n),
 });
 
-attack('an HTLC expires years from now', 'policy-commitment-htlc-cltv-range', {
+attack('an HTLC of ours expires years from now', 'policy-commitment-htlc-cltv-range', {
   options: { settings: { maxCltvBlocks: 2016 } },
   async prefix(world) {
     const channel = await open(world);
     world.height = 900_000;
+    world.allowPayment(hash);
     return channel;
   },
   async hostile(channel) {
-    channel.add({ from: 'them', msat: 1_000_000n, hash, cltv: 902_017 });
-    await channel.signOurs().finally(() => channel.updates.logs.remote.pop());
+    channel.add({ from: 'us', msat: 1_000_000n, hash, cltv: 902_017 });
+    await channel.signTheirs().finally(() => channel.updates.logs.local.pop());
   },
   async honest(channel) {
-    channel.add({ from: 'them', msat: 1_000_000n, hash, cltv: 902_016 });
+    channel.add({ from: 'us', msat: 1_000_000n, hash, cltv: 902_016 });
     await channel.commit();
   },
 });
