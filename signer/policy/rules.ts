@@ -95,7 +95,7 @@ export const rules = {
   'policy-commitment-fee-range': refuse("the commitment's feerate is within bounds", ...newCommitment),
   'policy-commitment-first-no-htlcs': refuse('commitment 0 has no HTLCs', ...newCommitment),
   'policy-commitment-initial-funding-value': refuse('commitment 0 gives each side what it put in', ...newCommitment),
-  'policy-commitment-htlc-cltv-range': refuse('an HTLC expires within the window around the known height', ...newCommitment),
+  'policy-commitment-htlc-cltv-range': refuse('an HTLC that we offer expires within the window around the known height', ...newCommitment),
   'policy-commitment-previous-revoked': refuse('commitment N is signed only after the peer revoked N-2 with the right secret', 'signRemoteCommitmentTx', 'validateRevocation'),
   'policy-commitment-retry-same': refuse('a number is signed again for a funding only with the same content and point', ...newCommitment),
   'policy-commitment-holder-not-revoked': refuse('our own commitment is not signed once it is revoked', 'signCommitmentTx', 'validateCommitmentTx', 'signAnyLocalHtlcTx'),

@@ -71,7 +71,7 @@ export const schema = {
   onchainFeesSatPerDay: amount('satoshi', 0n, allSat, 'higher', 'what the fees of wallet transactions and splices add up to in a day'),
   unlistedMsatPerDay:  amount('millisatoshi', 0n, allMsat, 'higher', 'what payments too small for an output add up to in a day'),
   minCltvDelta:        count('blocks', 0, 2016, 'lower', 'the time between the two expiries of a forwarded payment'),
-  maxCltvBlocks:       count('blocks', 144, 100_000, 'higher', 'how far from the known height an HTLC may expire'),
+  maxCltvBlocks:       count('blocks', 144, 100_000, 'higher', 'how far from the known height an HTLC that we offer may expire'),
   maxLeaseFeeSat:      amount('satoshi', 0n, allSat, 'higher', 'what the lease of a channel may cost'),
   stockRequests:       flag('whether signed requests count whose method is not signed too, where they can mean only one thing'),
   zeroConf:            flag('whether a channel may be used before its funding is buried'),
