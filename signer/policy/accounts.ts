@@ -11,6 +11,7 @@ import type { ChannelState, Settled, SideState } from '../state/channel_state.ts
 import { nothingSettled } from '../state/flows.ts';
 import { type NodeState, pour } from '../state/node_state.ts';
 import { type Settlement, type Slack, settlements, without } from '../state/settlement.ts';
+import { channelKey } from '../state/state.ts';
 import { allowPayment } from './payment.ts';
 import type { Scope } from './scope.ts';
 import { feeBudget } from './settings.ts';
@@ -91,6 +92,17 @@ function outcomeOn({ accepted, settled }: SideState, htlcs: readonly Htlc[]): (h
   };
 }
 
+/** What is known of HTLCs that are gone: the other side's commitments tell, and what went out for one means that it came in. */
+function knownOf(scope: Scope, { peer, dbid, sides }: ChannelState, owner: Side, htlcs: readonly Htlc[]) {
+  const there = outcomeOn(sides[otherSide(owner)], htlcs);
+  const { state } = scope;
+  const isPassedOn = (hash: string) =>
+    (state.node.settled.get(hash)?.out ?? 0n) > 0n ||
+    state.flows(hash, channelKey(peer, dbid)).some((views) => views.some(({ out }) => out > 0n));
+  return (htlc: Htlc): boolean | undefined =>
+    there(htlc) ?? (htlc.side === 'remote' && isPassedOn(toHex(htlc.paymentHash)) ? true : undefined);
+}
+
 /** The likeliest way that is allowed, or why the likeliest is not; undefined where there is none. */
 function explain(
   scope: Scope,
@@ -100,7 +112,6 @@ function explain(
   { owner, shown, slack }: Step,
 ): Outcome | (Outcome & { readonly short: Shortage }) | undefined {
   const side = accepted.sides[owner];
-  const other = accepted.sides[otherSide(owner)];
   const was = before.sides[owner].accepted.at(-1)?.htlcs ?? [];
   const is = side.accepted.at(-1)?.htlcs ?? [];
   const changed = [...without(was, is), ...without(is, was)].map(({ paymentHash }) => toHex(paymentHash));
@@ -108,7 +119,7 @@ function explain(
     { balance: balanceOf(side.account), htlcs: was },
     { balance: shown, htlcs: is },
     slack,
-    outcomeOn(other, was),
+    knownOf(scope, before, owner, was),
   );
   // What is newly offered goes out whichever way it was: the owner is asked about that before anything is in doubt.
   const offered = new Set(without(is, was).map(({ paymentHash }) => toHex(paymentHash)));

@@ -117,7 +117,6 @@ function* subsets(htlcs: readonly Htlc[], target: Interval, slack: Slack): Gener
   const sent = htlcs.filter(({ side }) => side === 'local');
   const uniform = [received, [], htlcs, sent].map((list) => ({ ours: new Set(list), sum: total(list) }));
   yield* uniform.filter(({ sum }) => sum >= least && sum <= most);
-  if (uniform.some(({ sum }) => sum >= target.least && sum <= target.most)) return;
   const amounts = htlcs.map(({ amount }) => amount);
   for (const found of subsetsNear(amounts, target, { below: slack.gain, above: slack.loss })) {
     const ours = htlcs.filter((_, index) => found.has(index));

@@ -1,6 +1,7 @@
 /**
  * Which of several amounts add up to about a target. All subsets of half of them are met with all of the other half, so
- * up to 28 amounts are tried in every combination, in milliseconds; of more, the largest are decided on one by one.
+ * up to 28 amounts are tried in every combination, in milliseconds; of more, the largest are decided on one by one, and
+ * of equal ones all but one, for of those it matters only how many are taken.
  */
 
 import type { Interval } from './account.ts';
@@ -44,11 +45,11 @@ function* meeting(
   }
 }
 
-/** The largest of more amounts than are tried in every way: taken where the target is above the middle of what is left. */
+/** Of amounts that are not tried in every way, the largest first, those that are taken: what is left over stays in reach. */
 function decided(amounts: readonly number[], order: readonly number[], target: number): readonly number[] {
   const taken: number[] = [];
   let [wanted, left] = [target, amounts.reduce((sum, amount) => sum + amount, 0)];
-  for (const index of order.slice(0, Math.max(0, order.length - 2 * inHalf))) {
+  for (const index of order) {
     const amount = amounts[index] ?? 0;
     if (2 * wanted > left) {
       taken.push(index);
@@ -70,9 +71,12 @@ export function* subsetsNear(
 ): Generator<ReadonlySet<number>> {
   const all = amounts.map(Number);
   const largestFirst = [...all.keys()].sort((a, b) => (all[b] ?? 0) - (all[a] ?? 0));
-  const taken = decided(all, largestFirst, Number(target.least + target.most) / 2);
+  const alike = largestFirst.filter((index, i) => i > 0 && all[index] === all[largestFirst[i - 1] ?? 0]);
+  const known = new Set(alike);
+  const tried = [...alike, ...largestFirst.filter((index) => !known.has(index))].slice(-2 * inHalf);
+  const rest = largestFirst.filter((index) => !tried.includes(index));
+  const taken = decided(all, rest, Number(target.least + target.most) / 2);
   const given = taken.reduce((sum, index) => sum + (all[index] ?? 0), 0);
-  const tried = largestFirst.slice(-2 * inHalf);
   const [evens, odds] = [0, 1].map((rest) => tried.filter((_, i) => i % 2 === rest));
   if (evens === undefined || odds === undefined) return;
   const halves = [evens, odds].map((half) => halfOf(half.map((index) => all[index] ?? 0)));
