@@ -11,6 +11,7 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { identityOf } from '../../cli/directory.ts';
 import { createCertificates } from '../../cli/init.ts';
+import { toHex } from '../../proto/bytes.ts';
 import { sleep, systemClock } from '../../proto/clock.ts';
 import { BitcoinRpc, rpcAccess } from '../../server/bitcoin_rpc.ts';
 import { BitcoindSource } from '../../server/bitcoind_source.ts';
@@ -36,14 +37,13 @@ async function ended(pid: number): Promise<void> {
 }
 
 /** The bitcoind that the lightningd behind a stand-in was started with, as its command line says. */
-function bitcoindOf(pid: number, signal: AbortSignal): BitcoindSource | undefined {
+function bitcoindOf(pid: number, signal: AbortSignal): BitcoinRpc | undefined {
   const [, parent = ''] = /^PPid:\s+(\d+)/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8')) ?? [];
   const args = readFileSync(`/proc/${parent}/cmdline`, 'utf8').split('\0');
   const option = (name: string) => args.find((arg) => arg.startsWith(`--bitcoin-${name}=`))?.split('=')[1];
   const [user, password, port] = [option('rpcuser'), option('rpcpassword'), option('rpcport')];
   if (user === undefined || password === undefined || port === undefined) return undefined;
-  const rpc = new BitcoinRpc(rpcAccess(`http://${user}:${password}@127.0.0.1:${port}`, undefined), signal);
-  return new BitcoindSource({ ...parts, rpc, pollMs: 500 });
+  return new BitcoinRpc(rpcAccess(`http://${user}:${password}@127.0.0.1:${port}`, undefined), signal);
 }
 
 async function serve(directory: string, pid: number): Promise<void> {
@@ -51,8 +51,10 @@ async function serve(directory: string, pid: number): Promise<void> {
   const identity = await identityOf(directory, 'host');
   const sockets = [join(directory, 'keyhold.sock')];
   const stop = new AbortController();
-  using chain = bitcoindOf(pid, stop.signal);
-  const kept = { copies: 'keyhold-copies', ...(chain && { chain }) };
+  const rpc = bitcoindOf(pid, stop.signal);
+  using chain = rpc && new BitcoindSource({ ...parts, rpc, pollMs: 500 });
+  const broadcast = rpc && ((transaction: Uint8Array) => rpc.call('sendrawtransaction', toHex(transaction)));
+  const kept = { copies: 'keyhold-copies', ...(chain && { chain }), ...(broadcast && { broadcast }) };
   const { KEYHOLD_JOURNAL, KEYHOLD_ALWAYS_ASK, KEYHOLD_UNSIGNED_PENALTIES, LINK_RTT_MS } = process.env;
   const answers = {
     journal: KEYHOLD_JOURNAL ?? 'keyhold-journal',
