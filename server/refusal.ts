@@ -7,7 +7,9 @@
  */
 
 import type { ClientIdentity } from '../proto/answer.ts';
+import type { PsbtInput } from '../proto/bitcoin/psbt.ts';
 import { inputFields } from '../proto/bitcoin/psbt_fields.ts';
+import { equalBytes, utf8 } from '../proto/bytes.ts';
 import type { Entropy } from '../proto/entropy.ts';
 import { type Call, calls, initReplyFailure } from '../proto/hsmd/calls.ts';
 import { toWirestring, Writer } from '../proto/hsmd/codec.ts';
@@ -58,6 +60,27 @@ const unsigned =
   ({ request }: No) =>
     encodeReply(call, { psbt: decodeMessage(calls[call].request, request).psbt });
 
+/**
+ * A plugin that opens a channel ends over an unsigned PSBT, and lightningd with it; where the RPC fails it cleans up. A
+ * plugin that adds to a channel the peer opens may not let a hook fail, which ends lightningd: it can pass on an unsigned
+ * one, and that opening fails.
+ */
+function notSpent(no: No): Uint8Array {
+  const { psbt } = decodeMessage(calls.signWithdrawal.request, no.request);
+  return psbt.inputs.some(addedByAccepter) ? unsigned('signWithdrawal')(no) : empty('signWithdrawal')();
+}
+
+/** The key of a field that lightningd itself puts on a PSBT's inputs (BIP 174's proprietary type; common/psbt_open.h). */
+const lightningKey = (subtype: number) => Uint8Array.of(0xfc, 9, ...utf8('lightning'), subtype);
+const serialKey = lightningKey(1);
+const oursKey = lightningKey(2);
+
+/** Whether an input is ours in a channel that the peer opens: the accepter's serial ids are odd (BOLT 2). */
+function addedByAccepter({ pairs }: PsbtInput): boolean {
+  const value = (key: Uint8Array) => pairs.find((pair) => equalBytes(pair.key, key))?.value;
+  return value(oursKey) !== undefined && ((value(serialKey)?.at(-1) ?? 0) & 1) === 1;
+}
+
 /** One witness element of 64 zero bytes. */
 const dummyWitness = Uint8Array.of(1, 64, ...zeros);
 
@@ -88,7 +111,7 @@ const notApproved = { approved: false };
 // biome-ignore format: one call a row
 const lightningdsOwn: { readonly [C in Call]?: Row } = {
   // The RPC fails, or is told no.
-  signWithdrawal:            { reply: unsigned('signWithdrawal'),                                               patience: 60 * second },
+  signWithdrawal:            { reply: notSpent,                                                          patience: 60 * second },
   preapproveInvoice:         { reply: () => encodeReply('preapproveInvoice', notApproved),               patience: 60 * second },
   preapproveInvoiceCheck:    { reply: () => encodeReply('preapproveInvoiceCheck', notApproved),          patience: 60 * second },
   preapproveKeysend:         { reply: () => encodeReply('preapproveKeysend', notApproved),               patience: 60 * second },

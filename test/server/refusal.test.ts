@@ -3,6 +3,8 @@
 import test from 'ava';
 import fc from 'fast-check';
 import { inputFields } from '../../proto/bitcoin/psbt_fields.ts';
+import { unknownType } from '../../proto/bitcoin/psbt_map.ts';
+import { utf8 } from '../../proto/bytes.ts';
 import { systemEntropy } from '../../proto/entropy.ts';
 import { type Call, calls, capabilities, initReplyFailure, type Message } from '../../proto/hsmd/calls.ts';
 import { decodeMessage, encodeMessage, messageType } from '../../proto/hsmd/message.ts';
@@ -27,7 +29,7 @@ const noReplySaysNo: ReadonlySet<Call> = new Set<Call>([
   'signBolt12_2',
 ]);
 /** Where a reply that cannot be read fails the RPC and nothing else. */
-const failsTheRpc: ReadonlySet<Call> = new Set<Call>(['bip137SignMessage', 'deriveSecret']);
+const failsTheRpc: ReadonlySet<Call> = new Set<Call>(['bip137SignMessage', 'deriveSecret', 'signWithdrawal']);
 
 const no = (request: Uint8Array) => ({ request, reason: 'no\n', entropy: systemEntropy });
 
@@ -48,6 +50,32 @@ for (const call of lightningdAsks) {
     else t.is(misfit(call, { kind: 'reply', bytes: reply }), undefined);
   });
 }
+
+/** sign_withdrawal with one input, with lightningd's own fields of the given subtypes on it. */
+function withdrawal(fields: Readonly<Record<number, Uint8Array>>): Uint8Array {
+  const pairs = Object.entries(fields).map(([subtype, value]) => ({
+    type: unknownType,
+    key: Uint8Array.of(0xfc, 9, ...utf8('lightning'), Number(subtype)),
+    value,
+  }));
+  const spent = { txid: new Uint8Array(32).fill(1), vout: 0, scriptSig: new Uint8Array(), sequence: 0, witness: [] };
+  const tx = { version: 2, inputs: [spent], outputs: [{ amount: 1n, script: new Uint8Array(22) }], locktime: 0 };
+  const input = { previousTx: undefined, witnessUtxo: undefined, pairs };
+  return encodeMessage(calls.signWithdrawal.request, {
+    inputs: [],
+    psbt: { tx, globals: [], inputs: [input], outputs: [[]] },
+  });
+}
+
+test('a withdrawal fails as an RPC, but unsigned where a hook of the peer’s opening asked for it', (t) => {
+  const replyTo = (request: Uint8Array) => refusalReply('signWithdrawal', lightningd, no(request));
+  const serial = (last: number) => Uint8Array.of(0, 0, 0, 0, 0, 0, 0, last);
+  const ours = new Uint8Array([1]);
+  for (const fields of [{}, { 1: serial(2), 2: ours }, { 1: serial(3) }, { 2: ours }])
+    t.is(replyTo(withdrawal(fields))?.length, 2);
+  const accepters = replyTo(withdrawal({ 1: serial(3), 2: ours })) ?? new Uint8Array();
+  t.is(misfit('signWithdrawal', { kind: 'reply', bytes: accepters }), undefined);
+});
 
 test('where a no costs more than waiting, the request waits', (t) => {
   const impatient = lightningdAsks.filter((call) => patienceFor(call, lightningd) !== undefined);
