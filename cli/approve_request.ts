@@ -21,6 +21,7 @@ export type ApproveOption =
   | 'uses'
   | 'until'
   | 'withdraw'
+  | 'dir'
   | 'state'
   | 'json';
 

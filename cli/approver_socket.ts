@@ -109,7 +109,7 @@ export async function askSigner(path: string, request: unknown): Promise<unknown
     if (error instanceof UsageError) throw error;
     const reason = error instanceof Error ? error.message : 'unknown error';
     throw new UsageError(
-      `no signer with a policy listens at ${path} (${reason}): is it running, and is --state its state folder?`,
+      `no signer with a policy listens at ${path} (${reason}): is it running here, and is its folder what --dir or --state says?`,
     );
   } finally {
     connection.destroy();

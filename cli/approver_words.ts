@@ -27,7 +27,8 @@ function wishWords({ kind, target, amount_msat: msat, amount_sat: satoshi }: Wis
 export function askedWords(asked: AskedJson): string {
   const { how, payee, fee_budget_msat: fee, times, last } = asked;
   const to = payee === undefined ? '' : ` to ${payee}`;
-  const details = how === undefined ? '' : ` by ${how}${to}, fee up to ${sat(BigInt(fee ?? '0'))}`;
+  const means = how === 'uninvoiced' ? 'without an invoice for that much' : `by ${how}`;
+  const details = how === undefined ? '' : ` ${means}${to}, fee up to ${sat(BigInt(fee ?? '0'))}`;
   return plain(`${wishWords(asked)}${details}; asked ${times === 1 ? 'once' : `${times} times`}, last ${last}`);
 }
 

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { errorText, type Log } from '../proto/log.ts';
 import type { Secret } from '../proto/secret.ts';
-import { HsmSecretError, hsmSecretErrors, openHsmSecret } from '../signer/keys/hsm_secret.ts';
+import { type HsmSecret, HsmSecretError, hsmSecretErrors, openHsmSecret } from '../signer/keys/hsm_secret.ts';
 import { UsageError } from './command.ts';
 
 export interface SecretToCheck {
@@ -15,6 +15,7 @@ export interface SecretToCheck {
 
 /** What to do about each of hsmd's codes. */
 const advice: ReadonlyMap<number, string> = new Map([
+  [hsmSecretErrors.passphraseRequired[0], 'it has a passphrase: give --passphrase or --passphrase-fd N'],
   [hsmSecretErrors.passphraseNotNeeded[0], 'it has no passphrase: leave --passphrase and --passphrase-fd out'],
   [hsmSecretErrors.wrongPassphrase[0], 'this is not its passphrase: give the one it was made with'],
   [hsmSecretErrors.invalidMnemonic[0], 'its words are no valid mnemonic: take the file from a backup'],
@@ -29,6 +30,21 @@ async function contentOf({ path, create }: SecretToCheck): Promise<Uint8Array | 
     if (missing && create) return undefined;
     const hint = missing ? '; name another file, or let --create make it' : '';
     throw new UsageError(`--secret: cannot read ${path} (${errorText(error)})${hint}`);
+  }
+}
+
+/** Opens a secret that is needed now. @throws UsageError that says what is wrong and what to do */
+export async function openSecret(path: string, passphrase: Secret | undefined): Promise<HsmSecret> {
+  const content = await readFile(path).catch((error: unknown) => {
+    throw new UsageError(`--secret: cannot read ${path} (${errorText(error)})`);
+  });
+  try {
+    return await openHsmSecret(content, passphrase);
+  } catch (error: unknown) {
+    if (!(error instanceof HsmSecretError)) throw error;
+    throw new UsageError(`--secret: cannot open ${path}: ${advice.get(error.code) ?? error.message}`);
+  } finally {
+    content.fill(0);
   }
 }
 

@@ -68,7 +68,7 @@ export function parse<N extends string>(of: Command<N>, args: readonly string[])
 export function help(of: Command): string {
   const rows = Object.entries(of.options).map(([name, row]) => ({
     left: `  --${name}${row.value === undefined ? '' : ` ${row.value}`}`,
-    right: `${row.means}${row.default === undefined ? '' : ` (default: ${row.default})`}`,
+    right: `${row.means}${row.default === undefined || row.default === '' ? '' : ` (default: ${row.default})`}`,
   }));
   const width = Math.max(0, ...rows.map((row) => row.left.length)) + 2;
   const usage = `keyhold ${of.name}${rows.length > 0 ? ' [options]' : ''}${of.operands === undefined ? '' : ` ${of.operands}`}`;

@@ -3,7 +3,7 @@
 import { readFile } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import type { TlsIdentity } from '../proto/grpc.ts';
+import { StatusError, type TlsIdentity } from '../proto/grpc.ts';
 import { UsageError } from './command.ts';
 
 export const defaultDirectory = join(homedir(), '.keyhold');
@@ -21,6 +21,22 @@ export type Role = (typeof roles)[number];
 
 export function certificatePath(dir: string, role: Role | 'ca', kind: 'cert' | 'key'): string {
   return join(dir, `${role}.${kind}.pem`);
+}
+
+/** What to say where no host answers. */
+export function unreachable(address: string, { message }: StatusError): string {
+  const cause = message
+    .replace(/^No connection established\. Last error: (Error: )?/, '')
+    .replace(/\W*Resolution note:.*$/, '');
+  return `nothing answers at ${address} (${cause}): is keyhold host running there, and is --host its address?`;
+}
+
+/** Handles a failed call: where no host answered, the error says what to look at; another one stays what it is. */
+export function noHost(address: string): (error: unknown) => never {
+  return (error) => {
+    if (error instanceof StatusError && error.code === 'UNAVAILABLE') throw new Error(unreachable(address, error));
+    throw error;
+  };
 }
 
 /** Reads the identity of a role. @throws UsageError that says what to run */

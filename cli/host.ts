@@ -57,8 +57,7 @@ export const host = command({
     listen: { value: 'HOST:PORT', means: 'where signers connect', default: '127.0.0.1:9737' },
     journal: {
       value: 'DIR',
-      means:
-        'where what lightningd has the answer of is kept until the signer has decided it (default: journal beside the certificates)',
+      means: 'keeps what was answered before the signer decided it (default: journal beside the certificates)',
     },
     'no-journal': { means: 'keep no journal: commitments and revocations wait for the signer too (docs/latency.md)' },
     'unsigned-penalties': { means: 'do not wait for the penalty transactions of watchtowers: they go out unsigned' },
@@ -69,8 +68,7 @@ export const host = command({
     },
     'bitcoin-rpc': {
       value: 'URL',
-      means:
-        'a bitcoind to tell signers of the chain from, and to send splices to: http://HOST:PORT, best with --bitcoin-cookie',
+      means: 'a bitcoind to know the chain from and send splices to: http://HOST:PORT, with --bitcoin-cookie',
     },
     'bitcoin-cookie': { value: 'FILE', means: 'bitcoind’s .cookie, or a file with one line user:password' },
     nodes: { value: 'NAME[,NAME…]', means: 'serve these nodes only (default: whichever come)' },

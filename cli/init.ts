@@ -2,6 +2,7 @@
 
 import { mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { systemEntropy } from '../proto/entropy.ts';
+import { errorText } from '../proto/log.ts';
 import {
   type Credentials,
   createAuthority,
@@ -26,6 +27,13 @@ async function write(dir: string, role: Role | 'ca', { cert, key }: Credentials)
   await writeFile(certificatePath(dir, role, 'cert'), cert);
 }
 
+/** @throws UsageError where the folder has this key already: none is ever written over */
+async function mustHaveNone(dir: string, role: Role | 'ca'): Promise<void> {
+  const found = await stat(certificatePath(dir, role, 'key')).catch(() => undefined);
+  if (found !== undefined)
+    throw new UsageError(`${dir} has certificates already: give --dir another folder, or move that one away`);
+}
+
 /** Lays out a new installation's certificates in `dir`, which must not have any yet. */
 export async function createCertificates(
   dir: string,
@@ -34,11 +42,7 @@ export async function createCertificates(
   days: number,
 ): Promise<void> {
   await mkdir(dir, { recursive: true, mode: 0o700 });
-  const exists = await stat(certificatePath(dir, 'ca', 'key')).then(
-    () => true,
-    () => false,
-  );
-  if (exists) throw new UsageError(`${dir} has certificates already: give --dir another folder, or move that one away`);
+  await mustHaveNone(dir, 'ca');
   const validity = validFor(days);
   const authority = await createAuthority(validity, systemEntropy);
   await write(dir, 'ca', authority);
@@ -54,9 +58,13 @@ export async function createSignerCertificate(
   node: string,
   days: number,
 ): Promise<void> {
-  const file = (kind: 'cert' | 'key') => readFile(certificatePath(authorityDir, 'ca', kind), 'utf8');
+  const file = (kind: 'cert' | 'key') =>
+    readFile(certificatePath(authorityDir, 'ca', kind), 'utf8').catch((error: unknown) => {
+      throw new UsageError(`--authority: expected a folder with ca.cert.pem and ca.key.pem (${errorText(error)})`);
+    });
   const authority = { cert: await file('cert'), key: await file('key') };
   await mkdir(dir, { recursive: true, mode: 0o700 });
+  await mustHaveNone(dir, 'signer');
   await write(dir, 'signer', await issueSigner(authority, node, validFor(days), systemEntropy));
   await writeFile(certificatePath(dir, 'ca', 'cert'), authority.cert);
 }

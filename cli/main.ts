@@ -1,6 +1,7 @@
 /** The one CLI: finds the command, reads its arguments, runs it, and says what went wrong in one line. */
 
 import { type Command, help, parse, UsageError } from './command.ts';
+import { software } from './version.ts';
 
 /** A command is loaded when it is used: what a host runs for months should not hold the code of the others. */
 const commands = {
@@ -43,19 +44,26 @@ async function overview(): Promise<string> {
 
 /** Runs the CLI with the arguments behind its name; resolves to the exit code. */
 export async function main(args: readonly string[], signal: AbortSignal): Promise<number> {
+  const [asked, ...others] = args;
+  // `keyhold help COMMAND` is `keyhold COMMAND --help`.
+  if (asked === 'help' && others.length > 0) return main([...others, '--help'], signal);
   const [first, second] = args;
   // A command of two words comes before the one its first word names.
   const two = `${first} ${second}`;
   const name = isCommand(two) ? two : first;
   const rest = args.slice(isCommand(two) ? 2 : 1);
-  if (name === undefined || name === '--help' || name === 'help') {
+  if (name === undefined || name === '--help' || name === '-h' || name === 'help') {
     console.log(await overview());
     return name === undefined ? 2 : 0;
+  }
+  if (name === '--version') {
+    console.log(software);
+    return 0;
   }
   try {
     if (!isCommand(name)) throw new UsageError(`there is no command ${name}; see: keyhold --help`);
     const chosen = await load(name);
-    if (rest.includes('--help')) {
+    if (rest.includes('--help') || rest.includes('-h')) {
       console.log(help(chosen));
       return 0;
     }

@@ -10,12 +10,13 @@ import { NodeKeys } from '../signer/keys/node_keys.ts';
 import { backend } from '../signer/node/backends.ts';
 import { type FetchedCopy, fetchCopy } from '../signer/node/fetch_copy.ts';
 import { openFileStore } from '../signer/node/file_store.ts';
-import { secretFile } from '../signer/node/secret_file.ts';
+import { lockFolder } from '../signer/node/folder_lock.ts';
 import { Seal, SealError } from '../signer/store/seal.ts';
 import { openSealed } from '../signer/store/sealed.ts';
 import { recoveryCommand, type Snapshot, StoreError } from '../signer/store/store.ts';
+import { openSecret } from './check_secret.ts';
 import { command, UsageError } from './command.ts';
-import { dirOption, identityOf } from './directory.ts';
+import { dirOption, identityOf, noHost } from './directory.ts';
 import { logAt, logOption } from './logging.ts';
 import { exists, storeIn } from './policy_of.ts';
 import { passphraseOf } from './signer.ts';
@@ -23,8 +24,10 @@ import { passphraseOf } from './signer.ts';
 /** The state on this machine: what it is, or why it cannot be read; undefined where there is none. */
 type Local = Snapshot | { readonly damage: string } | undefined;
 
+/** @throws StoreError where a signer that runs has it: under that one nothing may be replaced */
 async function localState(folder: string, log: Log): Promise<Local> {
   if (!(await exists(join(folder, 'state.log')))) return undefined;
+  await (await lockFolder(folder, systemEntropy))[Symbol.asyncDispose]();
   try {
     await using store = await openFileStore({ folder, whenMissing: 'fail', log, entropy: systemEntropy });
     return { entries: new Map(store.entries), versions: new Map(store.versions), head: store.head };
@@ -110,10 +113,11 @@ export const recover = command({
     const log = logAt(given.option('log'));
     const folder = storeIn(given.option('state') ?? join(dir, 'state'));
     const passphrase = await passphraseOf(given.has('passphrase'), given.option('passphrase-fd'), signal);
-    const secret = await secretFile({ path, passphrase, create: false, entropy: systemEntropy }).open(undefined);
+    const secret = await openSecret(path, passphrase);
     const { state } = new NodeKeys(backend(undefined, systemEntropy), secret, undefined);
 
-    const fetched = await fetchCopy(given.option('host') ?? '', await identityOf(dir, 'signer'), signal);
+    const address = given.option('host') ?? '';
+    const fetched = await fetchCopy(address, await identityOf(dir, 'signer'), signal).catch(noHost(address));
     if (fetched === undefined) throw new UsageError('the host has no copy of this node’s state');
     const local = await localState(folder, log);
     const minimum = versionOf(local) > BigInt(atLeast) ? versionOf(local) : BigInt(atLeast);

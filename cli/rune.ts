@@ -7,7 +7,7 @@ import { makeRune, parseRune, type Restriction, RuneError, runeBytes } from '../
 import { runeVersion } from '../signer/approvals/rune_check.ts';
 import { NodeKeys } from '../signer/keys/node_keys.ts';
 import { backend } from '../signer/node/backends.ts';
-import { secretFile } from '../signer/node/secret_file.ts';
+import { openSecret } from './check_secret.ts';
 import { command, UsageError } from './command.ts';
 import { passphraseOf } from './signer.ts';
 
@@ -47,7 +47,7 @@ export const rune = command({
     if (!/^\d{1,18}$/.test(id)) throw new UsageError(`--id: expected a number, got ${id}`);
     const restrictions = restrictionsOf(more);
     const passphrase = await passphraseOf(given.has('passphrase'), given.option('passphrase-fd'), signal);
-    const secret = await secretFile({ path, passphrase, create: false, entropy: systemEntropy }).open(undefined);
+    const secret = await openSecret(path, passphrase);
     const { runes } = new NodeKeys(backend(undefined, systemEntropy), secret, undefined);
     const device: Restriction = [{ field: 'pubkey', condition: '=', value: pubkey.toLowerCase() }];
     console.log(base64urlnopad.encode(runeBytes(makeRune(runes, id, runeVersion, [device, ...restrictions]))));

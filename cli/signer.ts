@@ -4,6 +4,7 @@ import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../proto/clock.ts';
 import { systemEntropy } from '../proto/entropy.ts';
+import { errorText } from '../proto/log.ts';
 import type { Secret } from '../proto/secret.ts';
 import { Signer } from '../signer/dispatch.ts';
 import { backend } from '../signer/node/backends.ts';
@@ -28,7 +29,9 @@ export async function passphraseOf(
   if (fd !== undefined) {
     if (!/^\d+$/.test(fd))
       throw new UsageError(`--passphrase-fd: expected the number of an open file descriptor, got ${fd}`);
-    return passphraseFromFd(Number(fd));
+    return passphraseFromFd(Number(fd)).catch((error: unknown) => {
+      throw new UsageError(`--passphrase-fd: expected an open file descriptor, got ${fd} (${errorText(error)})`);
+    });
   }
   return ask ? passphraseFromTerminal('passphrase of the hsm_secret: ', signal) : undefined;
 }

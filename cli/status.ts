@@ -9,7 +9,7 @@ import {
 } from '../proto/gen/keyhold/v1/host_pb.ts';
 import { Channel } from '../proto/grpc.ts';
 import { command, UsageError } from './command.ts';
-import { dirOption, identityOf, type Role, roles } from './directory.ts';
+import { dirOption, identityOf, noHost, type Role, roles } from './directory.ts';
 
 function seconds(ms: bigint): string {
   return `${(Number(ms) / 1000).toFixed(1)} s`;
@@ -48,7 +48,7 @@ function lines(node: NodeStatus): readonly string[] {
   const lightningd =
     shim === undefined
       ? 'not running, or its stand-in cannot reach this host'
-      : `${shim.lightningdVersion || 'of unknown version'}, ${shim.connections.length} connections${shim.developer ? ', developer mode' : ''}`;
+      : `${shim.lightningdVersion || 'running'}, connections: ${shim.connections.length}${shim.developer ? ', developer mode' : ''}`;
   const attached = signers.flatMap((report) => {
     const { name: called, software, state, roundTripUs, attachedMs } = report;
     const role = state === SignerState.ACTIVE ? `active (lease ${lease})` : 'stands by';
@@ -92,7 +92,8 @@ export const status = command({
     const role: Role | undefined = roles.find((known) => known === given.option('as') && known !== 'host');
     if (role === undefined) throw new UsageError(`--as: expected operator or signer, got ${given.option('as')}`);
     await using channel = new Channel(given.option('host') ?? '', await identityOf(given.option('dir') ?? '', role));
-    const { nodes } = await channel.client(HostService).status({ node: given.option('node') ?? '' }, { signal });
+    const answer = channel.client(HostService).status({ node: given.option('node') ?? '' }, { signal });
+    const { nodes } = await answer.catch(noHost(given.option('host') ?? ''));
     const plain = (_key: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value);
     if (given.has('json')) console.log(JSON.stringify(nodes, plain, 2));
     else if (nodes.length === 0)

@@ -3,7 +3,7 @@
 import { Host as HostService, type TraceResponse } from '../proto/gen/keyhold/v1/host_pb.ts';
 import { Channel, StatusError } from '../proto/grpc.ts';
 import { command, UsageError } from './command.ts';
-import { dirOption, identityOf, type Role, roles } from './directory.ts';
+import { dirOption, identityOf, type Role, roles, unreachable } from './directory.ts';
 import { jsonLine, legend, line } from './trace_lines.ts';
 import { TraceSummary } from './trace_summary.ts';
 
@@ -35,13 +35,15 @@ async function follow(
   responses: AsyncIterable<TraceResponse>,
   print: (response: TraceResponse) => Promise<void>,
   signal: AbortSignal,
+  address: string,
 ): Promise<string | undefined> {
   try {
     for await (const response of responses) await print(response);
     return 'the host has ended';
   } catch (error: unknown) {
     if (signal.aborted) return undefined;
-    if (error instanceof StatusError && error.code === 'UNAVAILABLE') return `the host is gone: ${error.message}`;
+    if (error instanceof StatusError && error.code === 'UNAVAILABLE')
+      return `the host is gone: ${unreachable(address, error)}`;
     throw error;
   }
 }
@@ -68,7 +70,8 @@ export const trace = command({
     const role: Role | undefined = roles.find((known) => known === given.option('as') && known !== 'host');
     if (role === undefined) throw new UsageError(`--as: expected operator or signer, got ${given.option('as')}`);
     const signal = AbortSignal.any([until(stop, given.option('seconds')), readerGone(process.stdout)]);
-    await using channel = new Channel(given.option('host') ?? '', await identityOf(given.option('dir') ?? '', role));
+    const address = given.option('host') ?? '';
+    await using channel = new Channel(address, await identityOf(given.option('dir') ?? '', role));
     const node = given.option('node') ?? '';
     const json = given.has('json');
     const summary = new TraceSummary();
@@ -83,7 +86,7 @@ export const trace = command({
       if (lines.length > 0) await write(`${lines.join('\n')}\n`, signal);
       else if (redraw) await write(`\x1b[H\x1b[2J${summary.text()}\n`, signal);
     };
-    const end = await follow(channel.client(HostService).trace({ node }, { signal }), print, signal);
+    const end = await follow(channel.client(HostService).trace({ node }, { signal }), print, signal, address);
     if (end !== undefined && summary.isEmpty) throw new Error(end);
     console.log(json ? JSON.stringify(summary.json()) : `${redraw ? '\x1b[H\x1b[2J' : ''}${summary.text()}`);
     if (end !== undefined) console.error(`keyhold: ${end}`);

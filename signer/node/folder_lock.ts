@@ -1,8 +1,8 @@
 /**
- * Keeps two signers from opening the same folder, or two hosts the same journal. A lock is a unix socket that its holder listens on: the kernel itself
- * knows whether the holder lives, also one in another container, and a dead one's leaves nothing to wait for. Each
- * opener puts down a socket with a name of its own and then looks for others; a name is never used twice, so clearing a
- * dead one away cannot hit a living one.
+ * Keeps two signers from opening the same folder, or two hosts the same journal. A lock is a unix socket that its holder
+ * listens on: the kernel itself knows whether the holder lives, also one in another container, and a dead one's leaves
+ * nothing to wait for. Each opener puts down a socket with a name of its own and then looks for others; a name is never
+ * used twice, so clearing a dead one away cannot hit a living one.
  */
 
 import { readdir, rename, rm } from 'node:fs/promises';

@@ -83,10 +83,52 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
     ['host', '--dir', 'DIR/none'],
     /cannot read .*ca\.cert\.pem .*run keyhold init, or name its folder/,
   ],
+  [
+    'a passphrase from a descriptor that is not open',
+    ['signer', '--dir', 'DIR', '--secret', 'x', '--passphrase-fd', '999'],
+    /--passphrase-fd: expected an open file descriptor, got 999 \(EBADF/,
+  ],
+  [
+    'an authority that is none',
+    ['init', '--dir', 'DIR/new', '--authority', 'DIR/none', '--node', 'savings'],
+    /--authority: expected a folder with ca\.cert\.pem and ca\.key\.pem \(ENOENT/,
+  ],
+  [
+    'a second certificate in one folder',
+    ['init', '--dir', 'DIR', '--authority', 'DIR', '--node', 'savings'],
+    /has certificates already: give --dir another folder/,
+  ],
+  [
+    'a recovery without its secret',
+    ['signer', 'recover', '--dir', 'DIR', '--secret', 'DIR/none'],
+    /--secret: cannot read .*none \(ENOENT/,
+  ],
+  [
+    'a signer that does not run',
+    ['approvals', '--dir', 'DIR'],
+    /no signer with a policy listens at .*state.owner\.sock .*--dir or --state/,
+  ],
   ['nothing to replay', ['replay'], /expected at least one PATH; see: keyhold replay --help$/m],
   ['a folder with nothing to replay', ['replay', 'DIR'], /expected recordings in .*, found none$/m],
   ['a way that is none', ['replay', '--through', 'air', 'DIR'], /--through: expected inline or bridge, got air$/m],
 ];
+
+test.serial('help COMMAND is COMMAND --help, and --version says what this is', async (t) => {
+  t.deepEqual(await run('help', 'signer', 'recover'), await run('signer', 'recover', '-h'));
+  t.regex((await run('--version')).stdout, /^keyhold \d+\.\d+\.\d+\n$/);
+});
+
+test.serial('no line of help is longer than a terminal of 125 columns shows', async (t) => {
+  const { stdout } = await run('--help');
+  for (const [, name = ''] of stdout.matchAll(/^ {2}([a-z]+(?: [a-z]+)?) {2,}\S.*\.$/gm)) {
+    const help = await run(...name.split(' '), '--help');
+    t.deepEqual(
+      help.stdout.split('\n').filter(({ length }) => length > 125),
+      [],
+      name,
+    );
+  }
+});
 
 test.serial('every mistake gets a sentence and exit code 2', async (t) => {
   const dir = join(await temporaryDirectory(t), 'keys');
@@ -190,7 +232,24 @@ test.serial('status says so where no host answers', async (t) => {
   await createCertificates(dir, 'node', [], 1);
   const { code, stderr } = await run('status', '--dir', dir, '--host', '127.0.0.1:1');
   t.is(code, 1);
-  t.regex(stderr, /^keyhold: .*ECONNREFUSED 127\.0\.0\.1:1/);
+  t.is(
+    stderr,
+    'keyhold: nothing answers at 127.0.0.1:1 (connect ECONNREFUSED 127.0.0.1:1): ' +
+      'is keyhold host running there, and is --host its address?\n',
+  );
+});
+
+test.serial('a rune is made with the passphrase of the secret, and asks for it', async (t) => {
+  const root = await temporaryDirectory(t);
+  await writeFile(join(root, 'hsm_secret'), guarded, { mode: 0o400 });
+  const args = ['rune', '--secret', join(root, 'hsm_secret'), `04${'ab'.repeat(64)}`];
+  const { code, stderr } = await run(...args);
+  t.is(code, 2);
+  t.regex(stderr, /^keyhold: --secret: cannot open .*: it has a passphrase: give --passphrase or --passphrase-fd N\n$/);
+  await writeFile(join(root, 'passphrase'), 'open sesame\n');
+  const file = await open(join(root, 'passphrase'));
+  t.teardown(() => file.close());
+  t.regex((await run(...args, '--passphrase-fd', String(file.fd))).stdout, /^[\w-]{80,}\n$/);
 });
 
 /** What is wrong with the secret, its bytes, the passphrase given to the signer, and what it says. */

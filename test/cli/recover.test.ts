@@ -108,6 +108,9 @@ test('a disk that was put back is found out, nothing is signed with it, and the 
     t.not(asked.kind, 'reply', 'asked directly it gives no signature');
     const [port] = host.node('alice').relay.signers.list();
     t.regex(port?.port.report?.problem ?? '', /put back to an earlier one.*keyhold signer recover/);
+    const live = await recover(host, place, 'yes\n');
+    t.is(live.code, 1);
+    t.regex(live.stderr, /is open in another signer .*stop that one first/, 'nothing is replaced under a signer');
   }
   t.is(await copyVersion(host), version, 'the copy is untouched');
 
