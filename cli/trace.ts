@@ -7,19 +7,22 @@ import { dirOption, identityOf, type Role, roles, unreachable } from './director
 import { jsonLine, legend, line } from './trace_lines.ts';
 import { TraceSummary } from './trace_summary.ts';
 
-/** A signal that aborts with `signal`, or when so many seconds are over. @throws UsageError */
-function until(signal: AbortSignal, seconds: string | undefined): AbortSignal {
-  if (seconds === undefined) return signal;
-  const given = Number(seconds);
-  if (!(given > 0 && given < 1e6)) throw new UsageError(`--seconds: expected a number above 0, got ${seconds}`);
-  return AbortSignal.any([signal, AbortSignal.timeout(given * 1000)]);
-}
-
-/** Ends when what reads our output is gone (`| head`); other programs end by a signal there, which Node ignores. */
-function readerGone(output: NodeJS.WritableStream): AbortSignal {
-  const gone = new AbortController();
-  output.on('error', () => gone.abort());
-  return gone.signal;
+/**
+ * Aborts when the process is asked to stop, when so many seconds are over, or when what reads our output is gone (`| head`;
+ * other programs end by a signal there, which Node ignores). One controller that its sources hold on to: signals made of
+ * signals (AbortSignal.any) may be collected before they abort. @throws UsageError
+ */
+function endOf(stop: AbortSignal, seconds: string | undefined, output: NodeJS.WritableStream): AbortSignal {
+  const given = seconds === undefined ? undefined : Number(seconds);
+  if (given !== undefined && !(given > 0 && given < 1e6))
+    throw new UsageError(`--seconds: expected a number above 0, got ${seconds}`);
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  if (stop.aborted) end();
+  stop.addEventListener('abort', end, { once: true });
+  output.on('error', end);
+  if (given !== undefined) setTimeout(end, given * 1000).unref();
+  return ended.signal;
 }
 
 async function write(text: string, signal: AbortSignal): Promise<void> {
@@ -69,7 +72,7 @@ export const trace = command({
   async run(given, stop) {
     const role: Role | undefined = roles.find((known) => known === given.option('as') && known !== 'host');
     if (role === undefined) throw new UsageError(`--as: expected operator or signer, got ${given.option('as')}`);
-    const signal = AbortSignal.any([until(stop, given.option('seconds')), readerGone(process.stdout)]);
+    const signal = endOf(stop, given.option('seconds'), process.stdout);
     const address = given.option('host') ?? '';
     await using channel = new Channel(address, await identityOf(given.option('dir') ?? '', role));
     const node = given.option('node') ?? '';
