@@ -1,31 +1,55 @@
 /**
  * Payments that are over, so that the state grows with open ones only. A payment is over in a channel when no commitment
- * that may confirm has an HTLC of it: what was settled is the node's to remember then, for as long as the payment is open
- * in another channel. Over everywhere, it has used its approval up, and what came in for it covers nothing any more.
+ * that may confirm has an HTLC of it, and its two sides agree on what was paid: that is the node's to remember then, for as
+ * long as the payment is open in another channel or in doubt. Over everywhere, it has used its approval up, and what came
+ * in for it covers nothing any more.
  */
 
 import type { ChannelState, SideState } from '../state/channel_state.ts';
+import { type Doubt, doubtsAbout, mostDoubts } from '../state/doubt.ts';
 import { comesIn, flowOf, goesOut, hashesOf, nothingSettled } from '../state/flows.ts';
 import type { NodeState } from '../state/node_state.ts';
 import { channelKey } from '../state/state.ts';
+import { agreed } from './agreed.ts';
 import type { Changes, Scope } from './scope.ts';
 
+/** The node without a payment that is over everywhere, of which `out` msat were paid. */
+function withoutPayment(node: NodeState, hash: string, out: bigint): NodeState {
+  const approval = node.approvals.get(hash);
+  const settled = node.settled.without(hash);
+  if (out === 0n || approval === undefined) return settled === node.settled ? node : { ...node, settled };
+  const used = { ...approval, usesLeft: Math.max(0, approval.usesLeft - 1) };
+  return { ...node, settled, approvals: node.approvals.with(hash, used) };
+}
+
+/** The node with more in doubt. Of what was in doubt longest the reading stands, and ends what was open for it only. */
+function withDoubts({ state }: Scope, before: NodeState, doubts: readonly Doubt[]): NodeState {
+  if (doubts.length === 0) return before;
+  const all = [...before.doubts, ...doubts];
+  const kept = all.slice(-mostDoubts);
+  let node: NodeState = { ...before, doubts: kept };
+  for (const hash of all.slice(0, -mostDoubts).flatMap((doubt) => [...doubt.keys()]))
+    if (!isDoubted(node, hash) && state.flows(hash, undefined).length === 0)
+      node = withoutPayment(node, hash, node.settled.get(hash)?.out ?? 0n);
+  return node;
+}
+
+function isDoubted({ doubts }: NodeState, hash: string): boolean {
+  return doubts.some((doubt) => doubt.has(hash));
+}
+
 /** The node after payments ended in a channel that was `last` like this. */
-function withEnded({ state }: Scope, last: ChannelState, hashes: Iterable<string>): NodeState {
-  const { node } = state;
-  let { settled, approvals } = node;
+function withEnded({ state }: Scope, before: NodeState, last: ChannelState, hashes: Iterable<string>): NodeState {
+  let node = before;
   for (const hash of hashes) {
     const flow = [flowOf(last, hash)];
-    const earlier = settled.get(hash) ?? nothingSettled;
+    const earlier = node.settled.get(hash) ?? nothingSettled;
     // An HTLC that is left to the chain may go out still, and is nothing that came in.
     const all = { out: earlier.out + goesOut(flow), in: earlier.in + comesIn(flow, Infinity) };
-    const isOver = state.flows(hash, channelKey(last.peer, last.dbid)).length === 0;
-    settled = isOver ? settled.without(hash) : settled.with(hash, all);
-    const approval = approvals.get(hash);
-    if (isOver && all.out > 0n && approval !== undefined)
-      approvals = approvals.with(hash, { ...approval, usesLeft: Math.max(0, approval.usesLeft - 1) });
+    const isOpen = isDoubted(node, hash) || state.flows(hash, channelKey(last.peer, last.dbid)).length > 0;
+    node = isOpen ? { ...node, settled: node.settled.with(hash, all) } : withoutPayment(node, hash, all.out);
   }
-  return settled === node.settled && approvals === node.approvals ? node : { ...node, settled, approvals };
+  return node;
 }
 
 /** What changes with a channel of which a commitment was revoked: only that ends a payment. */
@@ -35,18 +59,21 @@ export function withoutFinished(scope: Scope, before: ChannelState, after: Chann
     ...after,
     sides: { local: { ...local, settled: new Map() }, remote: { ...remote, settled: new Map() } },
   });
-  const ended = [...hashesOf(before)].filter((hash) => !inFlight.has(hash));
-  if (ended.length === 0) return { channel: after };
-  const node = withEnded(scope, after, ended);
-  const open = (side: SideState): SideState => ({
+  const isOpen = (hash: string) => inFlight.has(hash);
+  if ([...hashesOf(before)].every(isOpen)) return { channel: after };
+  const { channel: last, disputed, doubts } = agreed(after, isOpen);
+  const ended = new Set([...hashesOf(before)].filter((hash) => !isOpen(hash) && !disputed.has(hash)));
+  const node = withEnded(scope, withDoubts(scope, scope.state.node, doubts), last, ended);
+  const remaining = ({ settled, doubts = [], ...side }: SideState): SideState => ({
     ...side,
-    settled: new Map([...side.settled].filter(([hash]) => inFlight.has(hash))),
+    settled: new Map([...settled].filter(([hash]) => !ended.has(hash))),
+    doubts: doubtsAbout(doubts, (hash) => !ended.has(hash)),
   });
-  const channel = { ...after, sides: { local: open(local), remote: open(remote) } };
+  const channel = { ...last, sides: { local: remaining(last.sides.local), remote: remaining(last.sides.remote) } };
   return { channel, ...(node !== scope.state.node && { node }) };
 }
 
 /** The node without a channel: whatever could go out of it counts as gone. */
 export function nodeWithout(scope: Scope, channel: ChannelState): NodeState {
-  return withEnded(scope, channel, hashesOf(channel));
+  return withEnded(scope, scope.state.node, channel, hashesOf(channel));
 }

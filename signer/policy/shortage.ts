@@ -111,6 +111,19 @@ function shortageOf(scope: Scope, node: NodeState, payment: Payment): Shortage |
   return found;
 }
 
+/** Msat that may be counted as paid for one payment (hash in hex) beyond those that are, of HTLCs that are gone. */
+export function roomFor(scope: Scope, node: NodeState, hash: string): bigint {
+  const flows = [...scope.state.flows(hash, undefined), settledFlow(node.settled.get(hash) ?? nothingSettled)];
+  const { amountMsat, feeBudgetMsat } = counting(scope, node.approvals.get(hash), true) ?? {
+    amountMsat: 0n,
+    feeBudgetMsat: 0n,
+  };
+  const lacks = [undefined, ...expiriesOut(flows)].map((expiry) =>
+    lacking(scope, flows, amountMsat + feeBudgetMsat, expiry),
+  );
+  return -lacks.reduce((a, b) => (a > b ? a : b));
+}
+
 /** Of these payments (hashes in hex), those that a step of a channel makes shorter than they may be. */
 export function* shortages(
   scope: Scope,

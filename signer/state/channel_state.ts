@@ -12,6 +12,7 @@ import type { RequestOf } from '../../proto/hsmd/calls.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import type { Side } from '../lightning/channel.ts';
 import type { Account } from './account.ts';
+import type { Doubt } from './doubt.ts';
 
 /** `txid:vout` of a funding output, the txid in internal byte order and hex. */
 export type Outpoint = string;
@@ -72,6 +73,8 @@ export interface SideState {
   readonly revokedThrough: bigint;
   /** What was settled by HTLCs that left this side's commitments, by payment hash (hex), of payments with HTLCs left in the channel. */
   readonly settled: ReadonlyMap<string, Settled>;
+  /** Where it could as well be read otherwise. */
+  readonly doubts?: readonly Doubt[] | undefined;
   /** What is ours by the newest of them. */
   readonly account: Account;
 }

@@ -2,6 +2,7 @@
 
 import type { Approval } from './approvals.ts';
 import type { Settled } from './channel_state.ts';
+import type { Doubt } from './doubt.ts';
 import { Entries } from './entries.ts';
 
 /** Spending counted against a limit a day: leaks away evenly. */
@@ -19,8 +20,10 @@ export interface NodeState {
   readonly forgottenDbid: bigint;
   /** By payment hash (hex). */
   readonly approvals: Entries<Approval>;
-  /** What was settled in channels where the payment is over, while it is not in others; by payment hash (hex). */
+  /** What was settled in channels where the payment is over, while it is not in others or is in doubt; by payment hash (hex). */
   readonly settled: Entries<Settled>;
+  /** What of that could as well be read otherwise, the oldest first. */
+  readonly doubts: readonly Doubt[];
   readonly buckets: { readonly [B in BucketName]: Bucket };
   /** At least the highest wallet key index that lightningd ever named. */
   readonly walletIndex: number;
@@ -34,6 +37,7 @@ export const freshNode: NodeState = {
   forgottenDbid: 0n,
   approvals: new Entries(new Map()),
   settled: new Entries(new Map()),
+  doubts: [],
   buckets: { payments: empty, onchain: empty, onchainFees: empty, unlisted: empty },
   walletIndex: 0,
   recentSpends: [],

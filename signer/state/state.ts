@@ -28,7 +28,7 @@ export class SignerState implements StateView {
     for (const [key, value] of entries) {
       const [kind = ''] = key.split('/', 1);
       const name = key.slice(kind.length + 1);
-      if (kind === 'node') this.#node = this.#withHeld(decodeState<NodeState>(value));
+      if (kind === 'node') this.#node = this.#withHeld({ ...freshNode, ...decodeState<NodeState>(value) });
       else if (kind === 'approval') this.#approvals.set(name, decodeState<Approval>(value));
       else if (kind === 'payment') this.#settled.set(name, decodeState<Settled>(value));
       else if (kind === 'channel') this.#set(name, wholeChannel(entries, name, value));

@@ -51,6 +51,8 @@ export class History {
   /** Forwarded payments: the incoming HTLC and the outgoing one. */
   readonly #forwards: (readonly [Held, Held])[] = [];
   readonly #toForward = new Set<Htlc>();
+  /** Our own payments' HTLCs, until one is tried again after it failed. */
+  readonly #paying = new Set<Held>();
   #names = 0;
   readonly #closed = new Set<TestChannel>();
   /** How many more are small enough to be left out: all together are less than a day allows. */
@@ -78,13 +80,14 @@ export class History {
     return list.length === 0 ? undefined : list[this.pick(list.length)];
   }
 
-  /** A new amount, in msat: no two are alike, and some are dust. */
+  /** A new amount, in msat: some are dust, some round as people’s are, of the others no two are alike. */
   amount(): bigint {
     this.#names += 1;
     if (this.#dust > 0 && this.pick(6) === 0) {
       this.#dust -= 1;
       return BigInt(200_000 + this.pick(200) * 997 + this.#names);
     }
+    if (this.pick(4) === 0) return BigInt(1 + this.pick(4)) * 5_000_000n;
     return BigInt(600_000 + this.pick(30_000) * 997 + this.#names);
   }
 
@@ -141,6 +144,9 @@ export class History {
       actions.push(...steps, ...steps, ...steps);
       if (channel.numbers.remote > 0n) actions.push(this.again(channel));
       if (this.spendable(channel, 'ours') > 0n) actions.push(['pay', () => this.#pay(channel)]);
+      for (const held of this.#paying)
+        if (this.#endOf(held) === 'fail' && this.spendable(channel, 'ours') > held.htlc.amount)
+          actions.push(['pay again', () => this.#payAgain(held, channel)]);
       if (this.spendable(channel, 'theirs') > 0n) actions.push(['receive', () => this.#receive(channel)]);
       const ours = channel.options.opener === 'us' ? 'ours' : 'theirs';
       if (this.spendable(channel, ours) > 0n) actions.push(['fee', () => channel.setFeerate(300 + this.pick(1500))]);
@@ -202,7 +208,23 @@ export class History {
     const [msat, hash] = [this.amount(), this.newHash()];
     if (msat > this.spendable(channel, 'ours')) return;
     this.approve(hash, msat);
-    channel.add({ from: 'us', msat, hash });
+    this.#paying.add({ channel, htlc: channel.add({ from: 'us', msat, hash }) });
+  }
+
+  /** Another attempt at a payment of ours that failed, on any channel. */
+  #payAgain(failed: Held, channel: TestChannel): void {
+    const { amount: msat, paymentHash: hash } = failed.htlc;
+    this.#paying.delete(failed);
+    this.#paying.add({ channel, htlc: channel.add({ from: 'us', msat, hash }) });
+  }
+
+  /** What became of an HTLC that we offered, once no commitment has it any more. */
+  #endOf({ channel: { updates }, htlc }: Held): 'fulfil' | 'fail' | undefined {
+    const { logs, revokedFor } = updates;
+    const at = logs.remote.findIndex((each) => each.kind !== 'fee' && each.kind !== 'add' && each.htlc === htlc);
+    const end = logs.remote[at];
+    const isGone = at >= 0 && revokedFor.local.remote > at && revokedFor.remote.remote > at;
+    return isGone && (end?.kind === 'fulfil' || end?.kind === 'fail') ? end.kind : undefined;
   }
 
   #receive(channel: TestChannel): void {
@@ -220,12 +242,9 @@ export class History {
     if (this.#toForward.has(htlc)) return [['forward', () => this.#forward({ channel, htlc })]];
     const outgoing = this.#forwards.find(([incoming]) => incoming.htlc === htlc)?.[1];
     if (outgoing === undefined) return [fulfil, fail];
-    const { logs, revokedFor } = outgoing.channel.updates;
-    const at = logs.remote.findIndex((each) => each.kind !== 'fee' && each.htlc === outgoing.htlc);
-    const end = logs.remote[at];
-    if (end?.kind === 'fulfil') return [fulfil];
-    const isGone = at >= 0 && revokedFor.local.remote > at && revokedFor.remote.remote > at;
-    return isGone ? [fail] : [];
+    const { logs } = outgoing.channel.updates;
+    if (logs.remote.some((each) => each.kind === 'fulfil' && each.htlc === outgoing.htlc)) return [fulfil];
+    return this.#endOf(outgoing) === 'fail' ? [fail] : [];
   }
 
   #forward(incoming: Held): void {
