@@ -3,6 +3,7 @@
  * shachain of per-commitment secrets.
  */
 
+import { equalBytes } from '../../proto/bytes.ts';
 import type { Basepoints } from '../../proto/hsmd/fields.ts';
 import { Secret } from '../../proto/secret.ts';
 import type { Secp } from '../crypto/secp.ts';
@@ -77,6 +78,12 @@ export class ChannelKeys {
     const [oldest] = this.#points.keys();
     if (this.#points.size > rememberedPoints && oldest !== undefined) this.#points.delete(oldest);
     return point;
+  }
+
+  /** The secret of one of the points that were asked for last; undefined for every other point. */
+  secretOfPoint(point: Uint8Array): Secret | undefined {
+    for (const [n, known] of this.#points) if (equalBytes(known, point)) return this.#shachain.secret(n);
+    return undefined;
   }
 
   [Symbol.dispose](): void {

@@ -12,13 +12,22 @@ export function tweakedSecret(secp: Secp, basepoint: KeyPair, perCommitmentPoint
   return secret;
 }
 
+const points = new WeakMap<Secret, Uint8Array>();
+
+/** The point of a scalar that a request carries: its check and its answer both ask for it, and it is computed once. */
+export function pointOfSecret(secp: Secp, secret: Secret): Uint8Array {
+  const point = points.get(secret) ?? secp.publicKey(secret);
+  points.set(secret, point);
+  return point;
+}
+
 /**
  * revocation_basepoint_secret × SHA256(revocation_basepoint || per_commitment_point) + per_commitment_secret ×
  * SHA256(per_commitment_point || revocation_basepoint) (derive_revocation_privkey); undefined where the peer's secret
  * makes none.
  */
 export function revocationSecret(secp: Secp, basepoint: KeyPair, perCommitmentSecret: Secret): Secret | undefined {
-  const point = secp.publicKey(perCommitmentSecret);
+  const point = pointOfSecret(secp, perCommitmentSecret);
   const ours = secp.multiplySecret(basepoint.secret, sha256Of(basepoint.point, point));
   const theirs = secp.multiplySecret(perCommitmentSecret, sha256Of(point, basepoint.point));
   return ours && theirs && secp.addToSecret(ours, theirs);

@@ -1,6 +1,6 @@
 /**
  * BOLT 3 §Keys: the public keys that stand in one commitment's scripts, from the basepoints and the per-commitment
- * point, and the factor that obscures commitment numbers. All of it is public, so variable time is fine.
+ * point, and the factor that obscures commitment numbers. All of it is public, so variable time is fine here.
  */
 
 import { toHex } from '../../proto/bytes.ts';
@@ -34,21 +34,38 @@ export function derivedPubkey(secp: Secp, basepoint: Uint8Array, point: Uint8Arr
   return exists(secp.addToPoint(basepoint, sha256Of(point, basepoint)));
 }
 
-/** basepoint·SHA256(basepoint ‖ point) + point·SHA256(point ‖ basepoint) (derive_revocation_key). */
-export function revocationPubkey(secp: Secp, basepoint: Uint8Array, point: Uint8Array): Uint8Array {
-  const theirs = exists(secp.multiplyPoint(basepoint, sha256Of(basepoint, point)));
-  const owners = exists(secp.multiplyPoint(point, sha256Of(point, basepoint)));
-  return exists(secp.addPoints(theirs, owners));
+/** What one side gives to the keys of a commitment, at its per-commitment point. */
+export interface KeyPart {
+  /** Its delayedpubkey, where it is the owner. */
+  delayed(point: Uint8Array): Uint8Array;
+  /** Its htlcpubkey. */
+  htlc(point: Uint8Array): Uint8Array;
+  /** The revocation key's first term, where it is the other side: basepoint·SHA256(basepoint ‖ point). */
+  basepointTerm(point: Uint8Array): Uint8Array;
+  /** The second, where it is the owner: point·SHA256(point ‖ basepoint), with the other side's basepoint. */
+  pointTerm(point: Uint8Array, basepoint: Uint8Array): Uint8Array;
 }
 
-/** The keys of `owner`'s commitment with this per-commitment point, computed afresh. */
+/** A side's part by public values alone, as the peer's always is; ours is faster by our secrets (`keys/own_part.ts`). */
+export function publicPart(secp: Secp, { delayedPayment, htlc, revocation }: Basepoints): KeyPart {
+  return {
+    delayed: (point) => derivedPubkey(secp, delayedPayment, point),
+    htlc: (point) => derivedPubkey(secp, htlc, point),
+    basepointTerm: (point) => exists(secp.multiplyPoint(revocation, sha256Of(revocation, point))),
+    pointTerm: (point, basepoint) => exists(secp.multiplyPoint(point, sha256Of(point, basepoint))),
+  };
+}
+
+/** The keys of a commitment, computed afresh (derive_revocation_key, derive_simple_key); `basepoints` are the other side's. */
 export function deriveCommitmentKeys(
   secp: Secp,
-  owner: Basepoints,
-  other: Basepoints,
+  parts: { readonly owner: KeyPart; readonly other: KeyPart },
+  basepoints: Basepoints,
   point: Uint8Array,
 ): CommitmentKeys {
-  const revocation = revocationPubkey(secp, other.revocation, point);
+  const { owner, other } = parts;
+  const terms = [other.basepointTerm(point), owner.pointTerm(point, basepoints.revocation)] as const;
+  const revocation = exists(secp.addPoints(...terms));
   // Most commitments have no HTLC, and each key costs a point multiplication.
   let revocationHash: Uint8Array | undefined;
   let ownerHtlc: Uint8Array | undefined;
@@ -59,31 +76,41 @@ export function deriveCommitmentKeys(
       revocationHash ??= hash160(revocation);
       return revocationHash;
     },
-    ownerDelayed: derivedPubkey(secp, owner.delayedPayment, point),
+    ownerDelayed: owner.delayed(point),
     get ownerHtlc() {
-      ownerHtlc ??= derivedPubkey(secp, owner.htlc, point);
+      ownerHtlc ??= owner.htlc(point);
       return ownerHtlc;
     },
     get otherHtlc() {
-      otherHtlc ??= derivedPubkey(secp, other.htlc, point);
+      otherHtlc ??= other.htlc(point);
       return otherHtlc;
     },
-    otherPayment: other.payment,
+    otherPayment: basepoints.payment,
   };
 }
 
 /** A commitment is asked about a few times in a row, by several requests and for every funding; older ones rarely. */
 const remembered = 8;
-const known = new WeakMap<Channel, Map<string, CommitmentKeys>>();
+const known = once((_channel: Channel) => new Map<string, CommitmentKeys>());
 
-/** The keys of `owner`'s commitment with this per-commitment point; the last few of each channel are remembered. */
-export function commitmentKeys(secp: Secp, channel: Channel, owner: Side, point: Uint8Array): CommitmentKeys {
-  const ofChannel = known.get(channel) ?? new Map<string, CommitmentKeys>();
-  known.set(channel, ofChannel);
+/**
+ * The keys of `owner`'s commitment with this per-commitment point; the last few of each channel are remembered. `ours` is
+ * our part where our secrets are at hand: the result is the same.
+ */
+export function commitmentKeys(
+  secp: Secp,
+  channel: Channel,
+  owner: Side,
+  point: Uint8Array,
+  ours: KeyPart = publicPart(secp, channel.local.basepoints),
+): CommitmentKeys {
+  const ofChannel = known(channel);
   const name = `${owner} ${toHex(point)}`;
   const found = ofChannel.get(name);
   if (found !== undefined) return found;
-  const keys = deriveCommitmentKeys(secp, channel[owner].basepoints, channel[otherSide(owner)].basepoints, point);
+  const theirs = publicPart(secp, channel.remote.basepoints);
+  const parts = owner === 'local' ? { owner: ours, other: theirs } : { owner: theirs, other: ours };
+  const keys = deriveCommitmentKeys(secp, parts, channel[otherSide(owner)].basepoints, point);
   ofChannel.set(name, keys);
   const [oldest] = ofChannel.keys();
   if (ofChannel.size > remembered && oldest !== undefined) ofChannel.delete(oldest);

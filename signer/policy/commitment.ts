@@ -6,6 +6,7 @@
 import { equalBytes, toHex } from '../../proto/bytes.ts';
 import type { RequestOf } from '../../proto/hsmd/calls.ts';
 import { BadRequest } from '../context.ts';
+import { ownPart } from '../keys/own_part.ts';
 import { type Channel, channelOf, type Funding, type Side } from '../lightning/channel.ts';
 import { checkCountersigned } from '../lightning/countersigned.ts';
 import { commitmentKeys } from '../lightning/keys.ts';
@@ -25,9 +26,11 @@ export function channelFor(
   peer = client.nodeId,
   dbid = client.dbid,
 ): Channel {
-  const known = channels.get(setup) ?? channelOf(setup, keys.channel(peer, dbid).basepoints);
-  channels.set(setup, known);
-  return known;
+  const known = channels.get(setup);
+  if (known !== undefined) return known;
+  const channel = channelOf(setup, keys.channel(peer, dbid).basepoints);
+  channels.set(setup, channel);
+  return channel;
 }
 
 export function outpointOf({ txid, vout }: { readonly txid: Uint8Array; readonly vout: number }): Outpoint {
@@ -94,7 +97,9 @@ async function judge(
     return undefined;
   }
   const channel = channelFor(scope, state.setup);
-  const keys = commitmentKeys(scope.context.secp, channel, given.owner, given.point);
+  const { secp, keys: nodeKeys } = scope.context;
+  const ours = ownPart(secp, nodeKeys.channel(client.nodeId, client.dbid));
+  const keys = commitmentKeys(secp, channel, given.owner, given.point, ours);
   const id = { channel, funding: withKeys(scope, funding, given), owner: given.owner, number: given.number, keys };
   const commitment = recogniseCommitment(id, given);
   if (!commitment.ok) {

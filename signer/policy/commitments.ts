@@ -1,6 +1,7 @@
 /** Commitments that were accepted, found again by the transaction that spends them or asks for a signature on them. */
 
 import { equalBytes } from '../../proto/bytes.ts';
+import { ownPart } from '../keys/own_part.ts';
 import type { Side } from '../lightning/channel.ts';
 import { commitmentKeys } from '../lightning/keys.ts';
 import type { CommitmentBasis } from '../lightning/outputs.ts';
@@ -49,7 +50,8 @@ export function basisAt(
   point: Uint8Array,
 ): CommitmentBasis {
   const channel = channelFor(scope, setup, peer, dbid);
-  return { channel, owner, keys: commitmentKeys(scope.context.secp, channel, owner, point) };
+  const { secp, keys } = scope.context;
+  return { channel, owner, keys: commitmentKeys(secp, channel, owner, point, ownPart(secp, keys.channel(peer, dbid))) };
 }
 
 /** Our point of commitment `n`; undefined from 2^48 on. */

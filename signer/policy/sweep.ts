@@ -6,6 +6,7 @@
 import type { Call } from '../../proto/hsmd/calls.ts';
 import type { TxWithPsbt } from '../../proto/hsmd/fields.ts';
 import type { Secret } from '../../proto/secret.ts';
+import { pointOfSecret } from '../keys/tweak.ts';
 import type { Side } from '../lightning/channel.ts';
 import { recogniseSweep, type SweepKind } from '../lightning/sweep.ts';
 import { basisAt, ourPointAt, setUp } from './commitments.ts';
@@ -66,7 +67,7 @@ function named({ peerId, dbid }: { readonly peerId: Uint8Array; readonly dbid: b
 
 /** The point of the peer's secret; undefined where it is none. */
 function pointOf({ context: { secp } }: Scope, secret: Secret): Uint8Array | undefined {
-  return secret.use((bytes) => secp.isScalar(bytes)) ? secp.publicKey(secret) : undefined;
+  return secret.use((bytes) => secp.isScalar(bytes)) ? pointOfSecret(secp, secret) : undefined;
 }
 
 function delayed(scope: Scope, of: OfChannel, request: Swept & { readonly commitNum: bigint }) {

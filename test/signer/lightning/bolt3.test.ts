@@ -12,7 +12,13 @@ import { buildCommitment, commitmentPsbt } from '../../../signer/lightning/commi
 import { checkCountersigned, htlcSighashType } from '../../../signer/lightning/countersigned.ts';
 import { anchorValue, commitmentFee, isTrimmed } from '../../../signer/lightning/fees.ts';
 import { htlcTransactions } from '../../../signer/lightning/htlc_tx.ts';
-import { commitmentKeys, derivedPubkey, obscuringFactor, revocationPubkey } from '../../../signer/lightning/keys.ts';
+import {
+  commitmentKeys,
+  deriveCommitmentKeys,
+  derivedPubkey,
+  obscuringFactor,
+  publicPart,
+} from '../../../signer/lightning/keys.ts';
 import { type Commitment, recogniseCommitment } from '../../../signer/lightning/recognise.ts';
 import { secp } from './commitments.ts';
 import { present } from './replay.ts';
@@ -172,5 +178,9 @@ test('BOLT 3 appendix E: key derivation', (t) => {
   const named = (name: string) => present(vectors.derivation[name], name);
   const [base, per] = [fromHex(named('base_point')), fromHex(named('per_commitment_point'))];
   t.is(toHex(derivedPubkey(secp, base, per)), named('localpubkey'));
-  t.is(toHex(revocationPubkey(secp, base, per)), named('revocationpubkey'));
+  const basepoints = { revocation: base, payment: base, htlc: base, delayedPayment: base };
+  const part = publicPart(secp, basepoints);
+  const keys = deriveCommitmentKeys(secp, { owner: part, other: part }, basepoints, per);
+  t.is(toHex(keys.ownerDelayed), named('localpubkey'));
+  t.is(toHex(keys.revocation), named('revocationpubkey'));
 });

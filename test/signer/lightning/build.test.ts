@@ -8,7 +8,7 @@ import { channelType } from '../../../signer/lightning/channel.ts';
 import { buildCommitment, commitmentPsbt } from '../../../signer/lightning/commitment.ts';
 import { commitmentFee, expectedWeight, feerateOf, htlcFee, isTrimmed } from '../../../signer/lightning/fees.ts';
 import { htlcTransactions } from '../../../signer/lightning/htlc_tx.ts';
-import { commitmentKeys, derivedPubkey, revocationPubkey } from '../../../signer/lightning/keys.ts';
+import { commitmentKeys, deriveCommitmentKeys, derivedPubkey, publicPart } from '../../../signer/lightning/keys.ts';
 import { recogniseCommitment } from '../../../signer/lightning/recognise.ts';
 import { pushedNumber, pushNumber } from '../../../signer/lightning/template.ts';
 import { commitmentIn, secp } from './commitments.ts';
@@ -86,7 +86,10 @@ test('public keys of a commitment are those of the secret ones', (t) => {
   const pair = { secret: base, point: basepoint };
   t.is(toHex(derivedPubkey(secp, basepoint, point)), toHex(secp.publicKey(tweakedSecret(secp, pair, point))));
   const revocation = present(revocationSecret(secp, pair, perCommitment), 'the secret');
-  t.is(toHex(revocationPubkey(secp, basepoint, point)), toHex(secp.publicKey(revocation)));
+  const basepoints = { revocation: basepoint, payment: basepoint, htlc: basepoint, delayedPayment: basepoint };
+  const part = publicPart(secp, basepoints);
+  const keys = deriveCommitmentKeys(secp, { owner: part, other: part }, basepoints, point);
+  t.is(toHex(keys.revocation), toHex(secp.publicKey(revocation)));
 });
 
 test('the keys of the last commitments are remembered, each side’s apart', (t) => {
