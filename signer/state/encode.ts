@@ -7,25 +7,29 @@ import { fromHex, toHex, utf8 } from '../../proto/bytes.ts';
  * written out again.
  */
 const written = new WeakMap<object, string>();
+/** What keeps its place while things change around it stands this near the top: setups, commitments. */
+const rememberedDepth = 2;
 
-function textOf(value: unknown): string {
+function textOf(value: unknown, depth: number): string {
   if (typeof value === 'bigint') return `{"$int":"${value}"}`;
   if (typeof value !== 'object' || value === null) return JSON.stringify(value);
+  if (value instanceof Uint8Array) return `{"$hex":"${toHex(value)}"}`;
+  if (depth > rememberedDepth) return textOfObject(value, depth);
   const known = written.get(value);
   if (known !== undefined) return known;
-  const text = textOfObject(value);
+  const text = textOfObject(value, depth);
   written.set(value, text);
   return text;
 }
 
-function textOfObject(value: object): string {
-  if (value instanceof Uint8Array) return `{"$hex":"${toHex(value)}"}`;
+function textOfObject(value: object, depth: number): string {
+  const inside = (inner: unknown) => textOf(inner, depth + 1);
   if (value instanceof Map)
-    return `{"$map":[${[...value].map(([key, inner]) => `[${JSON.stringify(key)},${textOf(inner)}]`).join()}]}`;
-  if (Array.isArray(value)) return `[${value.map(textOf).join()}]`;
+    return `{"$map":[${[...value].map(([key, inner]) => `[${JSON.stringify(key)},${inside(inner)}]`).join()}]}`;
+  if (Array.isArray(value)) return `[${value.map(inside).join()}]`;
   let fields = '';
   for (const [name, inner] of Object.entries(value))
-    if (inner !== undefined) fields += `${fields === '' ? '' : ','}${JSON.stringify(name)}:${textOf(inner)}`;
+    if (inner !== undefined) fields += `${fields === '' ? '' : ','}${JSON.stringify(name)}:${inside(inner)}`;
   return `{${fields}}`;
 }
 
@@ -41,7 +45,7 @@ function fromJson(value: unknown): unknown {
 
 /** Fields that are undefined are left out, and undefined again when read. What was encoded must not change afterwards. */
 export function encodeState(value: object): Uint8Array {
-  return utf8(textOf(value));
+  return utf8(textOfObject(value, 0));
 }
 
 /** What `encodeState` wrote. The store has checked that these are its own bytes; their shape is the caller's word. */
