@@ -43,10 +43,15 @@ function writeOutpoint(w: LeWriter, { txid, vout }: TxInput): void {
   w.u32(vout);
 }
 
-// All inputs of a transaction share these.
-const hashPrevouts = once((tx: Transaction) => hashEach(tx.inputs, writeOutpoint));
-const hashSequences = once((tx: Transaction) => hashEach(tx.inputs, (w, { sequence }) => w.u32(sequence)));
-const hashOutputs = once((tx: Transaction) => hashEach(tx.outputs, writeOutput));
+/** All inputs of a transaction share it: computed once where there are several. */
+function shared(hash: (tx: Transaction) => Uint8Array): (tx: Transaction) => Uint8Array {
+  const known = once(hash);
+  return (tx) => (tx.inputs.length > 1 ? known(tx) : hash(tx));
+}
+
+const hashPrevouts = shared((tx) => hashEach(tx.inputs, writeOutpoint));
+const hashSequences = shared((tx) => hashEach(tx.inputs, (w, { sequence }) => w.u32(sequence)));
+const hashOutputs = shared((tx) => hashEach(tx.outputs, writeOutput));
 
 const zeros = new Uint8Array(32);
 

@@ -67,15 +67,13 @@ function scriptsOf(template: ScriptTemplate): Scripts {
 const unleasedToRemote = once((key: Uint8Array) => scriptsOf(toRemoteScript(key, noLease)));
 const anchorScripts = once((fundingPubkey: Uint8Array) => scriptsOf(anchorScript(fundingPubkey)));
 
-/** A commitment's to_local, which several questions about it need; with another delay it is made anew. */
-const lastToLocal = new WeakMap<CommitmentKeys, Scripts & { readonly delay: number }>();
+/** The to_local that was made last: several questions in a row are about the same commitment. */
+let lastToLocal: { readonly keys: CommitmentKeys; readonly delay: number; readonly scripts: Scripts } | undefined;
 
 function toLocalScripts(keys: CommitmentKeys, delay: number): Scripts {
-  const last = lastToLocal.get(keys);
-  if (last?.delay === delay) return last;
-  const scripts = scriptsOf(toLocalScript(keys, delay));
-  lastToLocal.set(keys, { ...scripts, delay });
-  return scripts;
+  if (lastToLocal?.keys !== keys || lastToLocal.delay !== delay)
+    lastToLocal = { keys, delay, scripts: scriptsOf(toLocalScript(keys, delay)) };
+  return lastToLocal.scripts;
 }
 
 /** The output of one HTLC. */

@@ -9,6 +9,7 @@ import { isP2sh, isP2tr, isP2wpkh, p2sh, p2tr, p2wpkh, tapTweak } from '../bitco
 import type { Context } from '../context.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
 import { walletIndexOf } from '../lightning/closing.ts';
+import { once } from '../once.ts';
 import type { Setup } from '../state/channel_state.ts';
 import type { NodeState } from '../state/node_state.ts';
 import type { Scope } from './scope.ts';
@@ -36,7 +37,8 @@ interface Known {
   readonly scripts: Set<string>;
 }
 
-const knownOf = new WeakMap<NodeKeys, { readonly [F in Form]: Known }>();
+const nothing = (): Known => ({ indexes: new Set(), scripts: new Set() });
+const knownOf = once((_keys: NodeKeys) => ({ p2wpkh: nothing(), p2tr: nothing(), p2sh: nothing() }));
 
 /** BIP 86's output key of a point. */
 function taprootOf({ secp }: Pick<Context, 'secp'>, point: Uint8Array): Uint8Array {
@@ -67,15 +69,11 @@ function learn(context: Context, form: Form, { indexes, scripts }: Known, index:
   scripts.add(toHex(forms[form].of(context, context.keys.walletKey(index).point)));
 }
 
-const nothing = (): Known => ({ indexes: new Set(), scripts: new Set() });
-
 /** Whether `script` pays our wallet; `index` is the key lightningd says it is. */
 export function paysWallet({ context, state }: Scope, script: Uint8Array, index: number | undefined): boolean {
   const form = (Object.keys(forms) as Form[]).find((name) => forms[name].is(script));
   if (form === undefined) return false;
-  const all = knownOf.get(context.keys) ?? { p2wpkh: nothing(), p2tr: nothing(), p2sh: nothing() };
-  knownOf.set(context.keys, all);
-  const known = all[form];
+  const known = knownOf(context.keys)[form];
   const hex = toHex(script);
   if (index !== undefined && index <= lastIndex) learn(context, form, known, index);
   if (known.scripts.has(hex)) return true;
