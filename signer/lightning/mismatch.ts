@@ -44,7 +44,7 @@ export type MismatchTag =
   | 'policy-sweep-format'
   | 'policy-sweep-fee-range';
 
-/** Numbers and words for people and logs; never a key, a hash or a payload. */
+/** Words and numbers for people and logs, amounts as bigint in satoshi; never a key, a hash or a payload. */
 export type Facts = Readonly<Record<string, string | number | bigint>>;
 
 export interface Mismatch {

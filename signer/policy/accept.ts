@@ -37,7 +37,8 @@ function retried(
   outpoint: Outpoint,
   { number, txid, htlcs, feerate }: Commitment,
 ): boolean {
-  const differs = (what: string) => scope.broken('policy-commitment-retry-same', { number, differs: what });
+  const differs = (what: string) =>
+    scope.broken('policy-commitment-retry-same', { number: `${number}`, differs: what });
   if (known.point !== undefined && !equalBytes(known.point, point)) differs('point');
   if (without(known.htlcs, htlcs).length > 0 || without(htlcs, known.htlcs).length > 0) differs('HTLCs');
   const same = known.contents.get(outpoint);
@@ -49,15 +50,20 @@ function retried(
 
 function checkNumber(scope: Scope, state: ChannelState, { owner, number }: Commitment, { live }: FundingState): void {
   const { accepted, revokedThrough } = state.sides[owner];
-  const facts = { number, highest: highest(state.sides[owner]), revoked: revokedThrough };
-  if (number !== facts.highest + 1n || accepted.length > 1)
+  const last = highest(state.sides[owner]);
+  const facts = { number: `${number}`, highest: `${last}`, revoked: `${revokedThrough}` };
+  if (number !== last + 1n || accepted.length > 1)
     scope.broken(
       owner === 'remote' ? 'policy-commitment-previous-revoked' : 'policy-commitment-holder-not-revoked',
       facts,
     );
   if (owner === 'local' && state.closing !== undefined)
     scope.broken('policy-revoke-not-closed', { ...facts, closing: state.closing.kind });
-  if (!live) scope.broken('policy-commitment-input-match-funding', { number, differs: 'a splice that is not signed' });
+  if (!live)
+    scope.broken('policy-commitment-input-match-funding', {
+      number: `${number}`,
+      differs: 'a splice that is not signed',
+    });
 }
 
 /** What a commitment shows of our balance, as if it were one of the first funding. */
@@ -145,7 +151,7 @@ export async function accept(
   if (known !== undefined && retried(scope, known, point, funding.outpoint, commitment)) return {};
   if (known === undefined) checkNumber(scope, state, commitment, funding);
   else if (known !== side.accepted.at(-1))
-    scope.broken('policy-commitment-retry-same', { number, differs: 'a newer one was accepted' });
+    scope.broken('policy-commitment-retry-same', { number: `${number}`, differs: 'a newer one was accepted' });
   checkLimits(scope, commitment);
   checkLocked(scope, state, commitment);
   const accepted = withCommitment(state, funding, point, commitment);

@@ -3,6 +3,7 @@
 import { fromHex, toHex } from '../../proto/bytes.ts';
 import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import { channelType } from '../lightning/channel.ts';
+import type { Facts } from '../lightning/mismatch.ts';
 import { type ChannelState, type FundingState, freshChannel, highest } from '../state/channel_state.ts';
 import { unburied } from './burial.ts';
 import { channelNames } from './channel_names.ts';
@@ -10,7 +11,7 @@ import { outpointOf } from './commitment.ts';
 import { nodeWithout } from './finished.ts';
 import { lockedTo, wasLeft, withoutIdle } from './fundings.ts';
 import { paysWallet, withWalletIndex } from './our_scripts.ts';
-import { type Changes, type Checks, type Facts, onlyWarns, type Scope } from './scope.ts';
+import { type Changes, type Checks, onlyWarns, type Scope } from './scope.ts';
 import { copyOf, type Described, describedBy, inconsistency, type Opening, openingOf } from './setup.ts';
 import { isValidated } from './wallet_outputs.ts';
 
@@ -38,7 +39,8 @@ function remains({ peer, dbid, fundings, left }: ChannelState): ChannelState | u
 /** Whether another channel may be opened, with this number. */
 function checkOpen({ state, settings, broken }: Scope, dbid: bigint): void {
   const { forgottenDbid } = state.node;
-  if (dbid <= forgottenDbid) broken('policy-channel-original-channel-id-reuse', { dbid, forgotten: forgottenDbid });
+  if (dbid <= forgottenDbid)
+    broken('policy-channel-original-channel-id-reuse', { dbid: `${dbid}`, forgotten: `${forgottenDbid}` });
   const open = [...state.channels.values()].filter((each) => !isBegun(each) && each.forgotten === undefined).length;
   if (open >= settings.maxChannels) broken('policy-channel-max-channels', { open, most: settings.maxChannels });
 }

@@ -149,7 +149,11 @@ function unilateralClose(scope: Scope, request: RequestOf<'signCommitmentTx'>): 
     const number = numberIn(scope, request, channel);
     const { revokedThrough } = channel.sides.local;
     const tag = number <= revokedThrough ? 'policy-commitment-holder-not-revoked' : 'policy-commitment-scripts';
-    scope.broken(tag, { number, revoked: revokedThrough, differs: 'it is no commitment that was validated' });
+    scope.broken(tag, {
+      number: `${number}`,
+      revoked: `${revokedThrough}`,
+      differs: 'it is no commitment that was validated',
+    });
   }
   if (channel.closing !== undefined) return {};
   return { changes: { channel: { ...channel, closing: { kind: 'unilateral' } } } };

@@ -26,7 +26,8 @@ export function checkNotFrozen(scope: Scope, call: Call): void {
   if (!moves.has(call)) return;
   const { nodeId, dbid } = scope.context.client;
   const frozen = scope.state.channel(nodeId, dbid)?.frozen;
-  if (frozen !== undefined) scope.broken('policy-channel-frozen', { commitment: frozen.number, refused: frozen.tag });
+  if (frozen !== undefined)
+    scope.broken('policy-channel-frozen', { commitment: `${frozen.number}`, refused: frozen.tag });
 }
 
 /** Whether we get no less from publishing `after` than from `before`, whatever becomes of the HTLCs we offered. */

@@ -39,7 +39,7 @@ function checkAnnouncement(scope: Scope, message: Uint8Array, peer: Uint8Array, 
     standsAt(message, ours, keys.node.point) &&
     standsAt(message, isFirst ? second : first, peer) &&
     standsAt(message, ours + 2 * keyLength, keys.channel(peer, dbid).funding.point);
-  if (!matches) scope.broken('policy-gossip-format', { dbid, differs: 'chain, nodes or our funding key' });
+  if (!matches) scope.broken('policy-gossip-format', { dbid: `${dbid}`, differs: 'chain, nodes or our funding key' });
 }
 
 export const gossipChecks: Checks<

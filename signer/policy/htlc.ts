@@ -82,7 +82,7 @@ export const htlcChecks: Checks<Extract<Call, 'signRemoteHtlcTx' | 'signAnyLocal
   signAnyLocalHtlcTx(scope, { peerId: peer, dbid, commitNum, tx, wscript, optionAnchorOutputs: anchors }) {
     const revokedThrough = scope.state.channel(peer, dbid)?.sides.local.revokedThrough ?? -1n;
     if (commitNum <= revokedThrough)
-      scope.broken('policy-commitment-holder-not-revoked', { number: commitNum, revoked: revokedThrough });
+      scope.broken('policy-commitment-holder-not-revoked', { number: `${commitNum}`, revoked: `${revokedThrough}` });
     const point = ourPointAt(scope, peer, dbid, commitNum);
     const asked = { peer, dbid, owner: 'local', point, tx, wscript, anchors } as const;
     return check(scope, asked, ({ number }) => number === commitNum);

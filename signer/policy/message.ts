@@ -7,7 +7,7 @@ import { utf8 } from '../../proto/bytes.ts';
 import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import { readBolt11 } from '../lightning/bolt11.ts';
 import { InvoiceError } from '../lightning/invoice_error.ts';
-import type { Checks, Scope } from './scope.ts';
+import { type Checks, fromMsat, type Scope } from './scope.ts';
 
 /** Labels of secrets that the signer derives for itself begin so. */
 export const reservedLabels = 'keyhold/';
@@ -39,7 +39,9 @@ async function invoice(scope: Scope, { hrp, u5bytes }: RequestOf<'signInvoice'>)
   try {
     const content = readBolt11(text, [...u5bytes]);
     if (!(await scope.approved({ kind: 'issue', content })))
-      scope.broken('policy-invoice-signed-request', { amount: content.amountMsat ?? 'any' });
+      scope.broken('policy-invoice-signed-request', {
+        amount: content.amountMsat === undefined ? 'any' : fromMsat(content.amountMsat),
+      });
   } catch (error: unknown) {
     if (!(error instanceof InvoiceError)) throw error;
     scope.broken('policy-invoice-signed-request', { invoice: error.message });

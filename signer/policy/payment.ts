@@ -13,7 +13,7 @@ import type { Approval } from '../state/approvals.ts';
 import { type NodeState, pour } from '../state/node_state.ts';
 import type { PaymentTerms, Purpose } from './purpose.ts';
 import type { Tag } from './rules.ts';
-import type { Checks, Scope, Verdict } from './scope.ts';
+import { type Checks, fromMsat, type Scope, type Verdict } from './scope.ts';
 import { feeBudget } from './settings.ts';
 
 type PayPurpose = Extract<Purpose, { readonly kind: 'pay' }>;
@@ -95,13 +95,13 @@ async function preapprove(
   // lightningd asks again for each attempt; one that was paid already is not opened again.
   if (known !== undefined) {
     if (known.usesLeft === 0) {
-      scope.broken('policy-payment-once', { amount: purpose.amountMsat });
+      scope.broken('policy-payment-once', { amount: fromMsat(purpose.amountMsat) });
       return {};
     }
     if (known.expires > scope.now && known.amountMsat >= purpose.amountMsat) return {};
   }
   const allowed = await allowPayment(scope, node, purpose, invoiceExpires);
-  if (allowed === undefined) scope.broken(tooMuchToday(scope, purpose), { amount: purpose.amountMsat });
+  if (allowed === undefined) scope.broken(tooMuchToday(scope, purpose), { amount: fromMsat(purpose.amountMsat) });
   if (checkOnly || allowed === undefined) return {};
   return { changes: { node: allowed } };
 }

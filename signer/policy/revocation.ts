@@ -32,7 +32,7 @@ export const revocationChecks: Checks<RevocationCall> = {
     const remote = channel?.sides.remote;
     if (channel === undefined || remote === undefined || revokeNum <= remote.revokedThrough) return {};
     const known = remote.accepted.find(({ number }) => number === revokeNum);
-    const facts = { number: revokeNum, revoked: remote.revokedThrough, signed: highest(remote) };
+    const facts = { number: `${revokeNum}`, revoked: `${remote.revokedThrough}`, signed: `${highest(remote)}` };
     const right =
       perCommitmentSecret.use((bytes) => secp.isScalar(bytes)) &&
       known?.point !== undefined &&
@@ -51,7 +51,7 @@ export const revocationChecks: Checks<RevocationCall> = {
     const channel = channelOf(scope);
     const local = channel?.sides.local;
     if (channel === undefined || local === undefined) {
-      scope.broken('policy-revoke-new-commitment-signed', { number: commitNum, validated: 'none' });
+      scope.broken('policy-revoke-new-commitment-signed', { number: `${commitNum}`, validated: 'none' });
       return {};
     }
     if (commitNum <= local.revokedThrough) return {};
@@ -59,12 +59,12 @@ export const revocationChecks: Checks<RevocationCall> = {
     const lacking = channel.fundings.filter(({ outpoint, live }) => live && !next?.contents.has(outpoint)).length;
     if (next === undefined || lacking > 0)
       scope.broken('policy-revoke-new-commitment-signed', {
-        number: commitNum,
-        validated: highest(local),
+        number: `${commitNum}`,
+        validated: `${highest(local)}`,
         fundingsWithout: lacking,
       });
     if (channel.closing !== undefined)
-      scope.broken('policy-revoke-not-closed', { number: commitNum, closing: channel.closing.kind });
+      scope.broken('policy-revoke-not-closed', { number: `${commitNum}`, closing: channel.closing.kind });
     return { changes: withRevoked(scope, channel, 'local', commitNum) };
   },
 
@@ -73,7 +73,7 @@ export const revocationChecks: Checks<RevocationCall> = {
     const validated = local === undefined ? -1n : highest(local);
     // One further than the reply to 35 has: the host acknowledges the next commitment with it (docs/latency.md).
     const furthest = validated + 2n;
-    if (n > furthest) scope.broken('policy-per-commitment-point-ahead', { number: n, furthest });
+    if (n > furthest) scope.broken('policy-per-commitment-point-ahead', { number: `${n}`, furthest: `${furthest}` });
     return {};
   },
 };

@@ -4,6 +4,7 @@ import type { Call, ReplyOf, RequestOf } from '../../proto/hsmd/calls.ts';
 import type { ChainView } from '../chain/view.ts';
 import type { Context } from '../context.ts';
 import type { InvoiceNetwork } from '../lightning/invoice.ts';
+import type { Facts } from '../lightning/mismatch.ts';
 import { Refusal } from '../refusal.ts';
 import type { ChannelState } from '../state/channel_state.ts';
 import type { Flow } from '../state/flows.ts';
@@ -12,8 +13,11 @@ import type { Consent, Purpose } from './purpose.ts';
 import { rules, type Tag } from './rules.ts';
 import { type Settings, severityOf } from './settings.ts';
 
-/** Numbers and words for people and logs; never a key, a hash of a payment or a payload. */
-export type Facts = Readonly<Record<string, string | number | bigint>>;
+/** An amount in msat as a fact. */
+export function fromMsat(msat: bigint): string {
+  const [whole, part] = [msat / 1000n, `${msat % 1000n}`.padStart(3, '0')];
+  return part === '000' ? `${whole} sat` : `${whole}.${part} sat`;
+}
 
 /** The state as it is before the request. */
 export interface StateView {
@@ -66,7 +70,7 @@ export type Checks<C extends Call> = { readonly [N in C]: Check<N> };
 
 function inWords(facts: Facts): string {
   return Object.entries(facts)
-    .map(([name, value]) => `${name} ${value}`)
+    .map(([name, value]) => (typeof value === 'bigint' ? `${name} ${value} sat` : `${name} ${value}`))
     .join(', ');
 }
 

@@ -5,6 +5,7 @@
  * shorter.
  */
 
+import type { Facts } from '../lightning/mismatch.ts';
 import type { Approval } from '../state/approvals.ts';
 import type { ChannelState } from '../state/channel_state.ts';
 import {
@@ -22,7 +23,7 @@ import {
 import type { NodeState } from '../state/node_state.ts';
 import { channelKey } from '../state/state.ts';
 import type { Tag } from './rules.ts';
-import type { Facts, Scope } from './scope.ts';
+import { fromMsat, type Scope } from './scope.ts';
 
 export interface Shortage {
   readonly tag: Tag;
@@ -91,7 +92,7 @@ function shortageOf(scope: Scope, node: NodeState, payment: Payment): Shortage |
   let found: Shortage | undefined;
   if (fresh > 0n) {
     const wanted = (approval?.amountMsat ?? 0n) + fresh;
-    const facts = { out: goesOut(now), in: inFlightIn(now), beyond: fresh };
+    const facts = { out: fromMsat(goesOut(now)), in: fromMsat(inFlightIn(now)), beyond: fromMsat(fresh) };
     found = { tag: tagOf(node, payment), facts, hash, out: goesOut(now), wanted, added: fresh };
   }
   for (const expiry of [undefined, ...expiriesOut(now)]) {
@@ -102,8 +103,8 @@ function shortageOf(scope: Scope, node: NodeState, payment: Payment): Shortage |
     const [out, wanted] = [goesOut(now), (approval?.amountMsat ?? 0n) + missing];
     const facts =
       expiry === undefined
-        ? { out, in: comesIn(now), beyond: missing }
-        : { expiry, uncovered: missing, least: scope.settings.minCltvDelta };
+        ? { out: fromMsat(out), in: fromMsat(comesIn(now)), beyond: fromMsat(missing) }
+        : { expiry, uncovered: fromMsat(missing), least: scope.settings.minCltvDelta };
     const tag = expiry === undefined ? tagOf(node, payment) : 'policy-routing-cltv-delta';
     const first = found ?? { tag, facts, hash, out, wanted, added };
     found = first.added < added ? { ...first, added } : first;

@@ -14,7 +14,7 @@ import { fundingScript, p2wsh } from '../bitcoin/script.ts';
 import { sighash } from '../bitcoin/sighash.ts';
 import { taggedHash } from '../crypto/hash.ts';
 import { signLowR } from '../crypto/low_r.ts';
-import type { ChannelState, FundingState, Outpoint } from '../state/channel_state.ts';
+import { type ChannelState, type FundingState, highest, type Outpoint } from '../state/channel_state.ts';
 import type { NodeState } from '../state/node_state.ts';
 import { outpointOf } from './commitment.ts';
 import { setUp } from './commitments.ts';
@@ -166,7 +166,7 @@ export const spliceChecks: Checks<'signSpliceTx'> = {
     }
     if (into.splicedFrom !== from.outpoint || !isValidated(channel, into))
       scope.broken('policy-splice-new-funding-validated', {
-        validated: channel.sides.local.accepted.at(-1)?.number ?? -1n,
+        validated: `${highest(channel.sides.local)}`,
         differs: into.splicedFrom === from.outpoint ? 'no commitment of the new funding' : 'another funding',
       });
     checkNewFunding(scope, request, into);

@@ -9,13 +9,14 @@ import { networkOfChain } from '../chain/networks.ts';
 import type { ChainView } from '../chain/view.ts';
 import type { Context } from '../context.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
+import type { Facts } from '../lightning/mismatch.ts';
 import { Refusal } from '../refusal.ts';
 import { decodeState, encodeState } from '../state/encode.ts';
 import type { Store } from '../store/store.ts';
 import { PolicyEngine } from './engine.ts';
 import type { Policy } from './policy.ts';
 import { type Approver, approveAll, firstOf } from './purpose.ts';
-import { type Facts, takeBroken } from './scope.ts';
+import { takeBroken } from './scope.ts';
 import type { Settings } from './settings.ts';
 
 export interface ValidatingParts {

@@ -78,7 +78,7 @@ async function checkAlone(spend: Spend, weight: number): Promise<Changes> {
   if (missing >= 0) scope.broken('policy-onchain-input-ours', { input: missing, differs: 'unknown amount' });
   for (const { channel, funding, gain } of outputs.fundings)
     if (funding.value - gain > funding.pushed)
-      scope.broken('policy-onchain-no-channel-push', { dbid: channel.dbid, pushed: funding.value - gain });
+      scope.broken('policy-onchain-no-channel-push', { dbid: `${channel.dbid}`, pushed: funding.value - gain });
   for (const [script, amountSat] of outputs.unknown)
     await spending.require('policy-onchain-no-unknown-outputs', { kind: 'spend', script, amountSat }, amountSat);
   await fundChannels(spend);

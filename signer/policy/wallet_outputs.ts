@@ -89,7 +89,7 @@ function fundingOutput(
   if (output.amount !== funding.value)
     scope.broken('policy-onchain-output-match-commitment', { output: index, found: output.amount });
   if (!isValidated(channel, funding))
-    scope.broken('policy-onchain-initial-commitment-countersigned', { output: index, dbid: channel.dbid });
+    scope.broken('policy-onchain-initial-commitment-countersigned', { output: index, dbid: `${channel.dbid}` });
   return { index, channel, funding, gain: gainOf(scope, psbt, channel, funding, index) };
 }
 
