@@ -150,7 +150,7 @@ async function openState({ folder, begin, log, entropy, clock, link: linkOptions
   const isThere = await exists(join(place, 'state.log'));
   if (!begin && !isThere)
     throw new UsageError(
-      `no signer state in ${folder}. For a node that has no channels begin one: --new-state, or KEYHOLD_NEW_STATE=1 for the inline signer. For one that has, its state must be there: without it the signer cannot tell what is safe to sign. If it was lost, ${recoveryCommand} takes the host's copy`,
+      `no signer state in ${folder}. For a node that has no channels begin one: --new-state, or KEYHOLD_NEW_STATE=1 for the inline signer. For one that has, its state must be there: without it the signer cannot tell what is safe to sign. If it was lost, ${recoveryCommand} takes the host's copy; an inline signer has no such copy, and goes on from a backup that is as new as lightningd's database, or without validation, KEYHOLD_POLICY=none`,
     );
   await mkdir(folder, { recursive: true, mode: 0o700 });
   const open = (whenMissing: WhenMissing) => openFileStore({ folder: place, whenMissing, log, entropy });

@@ -1,9 +1,11 @@
 /** `keyhold status`: both ends of each node, and what waits between them. */
 
+import { toJson } from '@bufbuild/protobuf';
 import {
   type CopyStatus,
   Host as HostService,
   type NodeStatus,
+  NodeStatusSchema,
   SignerState,
   type SignerStatus,
 } from '../proto/gen/keyhold/v1/host_pb.ts';
@@ -94,8 +96,8 @@ export const status = command({
     await using channel = new Channel(given.option('host') ?? '', await identityOf(given.option('dir') ?? '', role));
     const answer = channel.client(HostService).status({ node: given.option('node') ?? '' }, { signal });
     const { nodes } = await answer.catch(noHost(given.option('host') ?? ''));
-    const plain = (_key: string, value: unknown) => (typeof value === 'bigint' ? Number(value) : value);
-    if (given.has('json')) console.log(JSON.stringify(nodes, plain, 2));
+    const json = () => nodes.map((node) => toJson(NodeStatusSchema, node, { alwaysEmitImplicit: true }));
+    if (given.has('json')) console.log(JSON.stringify(json(), null, 2));
     else if (nodes.length === 0)
       console.log('this host has no node yet: start lightningd with its stand-in, or attach a signer');
     else console.log(nodes.flatMap(lines).join('\n'));

@@ -2,7 +2,7 @@
 
 import { toHex } from '../../proto/bytes.ts';
 import type { Changes, StateView } from '../policy/scope.ts';
-import type { Change } from '../store/store.ts';
+import { type Change, recoveryCommand, StoreError } from '../store/store.ts';
 import type { Approval } from './approvals.ts';
 import type { ChannelState, Settled, SideState } from './channel_state.ts';
 import { decodeState, encodeState } from './encode.ts';
@@ -120,7 +120,9 @@ function differs(name: string, before: ChannelState, after: ChannelState): boole
 function wholeChannel(entries: ReadonlyMap<string, Uint8Array>, key: string, value: Uint8Array): ChannelState {
   const [local, remote] = sides.map((side) => entries.get(`${side}/${key}`));
   if (local === undefined || remote === undefined)
-    throw new Error(`the state of channel ${key} lacks one of its sides: recover it from the host's copy`);
+    throw new StoreError(
+      `expected both sides of channel ${key} in the signer's state, found it without: an earlier keyhold wrote it, or it is damaged. Open it with the version that wrote it, or run \`${recoveryCommand}\``,
+    );
   return {
     ...decodeState<Omit<ChannelState, 'sides'>>(value),
     sides: { local: decodeState<SideState>(local), remote: decodeState<SideState>(remote) },

@@ -179,7 +179,10 @@ test.serial('status shows a host process, the signer attached to it, and as JSON
   const text = await run('status', ...to);
   const json = await run('status', ...to, '--as', 'signer', '--json');
   t.regex(text.stdout, /^node home\n {2}lightningd {2}not running.*\n {2}signer {6}my desk, keyhold \d.*, active/);
-  t.like(JSON.parse(json.stdout), { 0: { name: 'home', signers: { 0: { name: 'my desk' } }, waiting: [] } });
+  t.like(JSON.parse(json.stdout), {
+    0: { name: 'home', signers: { 0: { name: 'my desk', state: 'SIGNER_STATE_ACTIVE' } }, waiting: [] },
+  });
+  t.notRegex(json.stdout, /\$/);
   const unknown = await run('status', ...to, '--node', 'away');
   t.is(unknown.code, 1);
   t.regex(unknown.stderr, /this host has no node away/);

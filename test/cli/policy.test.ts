@@ -140,7 +140,7 @@ test.serial('replay under a policy: a refusal is a difference, said with its rul
   t.is(code, 1);
   t.regex(
     stdout,
-    /the real hsmd answers, this one refuses by policy-funding-max: must hold: .*found: value \d+, most 1000$/m,
+    /the real hsmd answers, this one refuses by policy-funding-max: must hold: .*found: value \d+ sat, most 1000 sat$/m,
   );
   const warns = await fileWith(t, 'max_channel_sat = 1000\n[severity]\npolicy-funding-max = "warn"');
   t.is((await run('replay', '--policy', warns, join(traces, 'zero_conf'))).code, 0);
