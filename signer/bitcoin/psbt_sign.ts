@@ -22,12 +22,13 @@ import { maxInputs, maxOutputs } from '../../proto/bitcoin/psbt_v2.ts';
 import { maxMoney, type TxOutput, totalOutput, txid } from '../../proto/bitcoin/tx.ts';
 import { concat, equalBytes } from '../../proto/bytes.ts';
 import type { Utxo } from '../../proto/hsmd/fields.ts';
-import { Secret } from '../../proto/secret.ts';
+import type { Secret } from '../../proto/secret.ts';
 import { BadRequest } from '../context.ts';
 import { hash160 } from '../crypto/hash.ts';
 import type { Secp } from '../crypto/secp.ts';
 import type { KeyPair } from '../keys/channel_keys.ts';
-import { isP2shOf, isP2tr, isP2wpkh, isP2wsh, p2pkh, p2wsh, tapTweak, toRemoteAnchoredScript } from './script.ts';
+import { taprootSecret } from '../keys/taproot.ts';
+import { isP2shOf, isP2tr, isP2wpkh, isP2wsh, p2pkh, p2wsh, toRemoteAnchoredScript } from './script.ts';
 import { legacySighash, segwitSighash, sighash, taprootSighash } from './sighash.ts';
 
 /**
@@ -154,10 +155,8 @@ function signLowR(secp: Secp, hash: Uint8Array, secret: Secret): Uint8Array {
 
 /** BIP 341: signs with the key whose point is the tweaked output key. */
 function signKeyPath(secp: Secp, hash: Uint8Array, input: PsbtInput, secret: Secret): Uint8Array {
-  const point = secp.publicKey(secret);
-  using even = point[0] === 2 ? secret.use((bytes) => Secret.copyOf(bytes)) : secp.negateSecret(secret);
-  using tweak = new Secret(tapTweak(point.subarray(1), fieldValue(input.pairs, inputFields.tapMerkleRoot)));
-  using tweaked = secp.addToSecret(even, tweak);
+  const key = { secret, point: secp.publicKey(secret) };
+  using tweaked = taprootSecret(secp, key, fieldValue(input.pairs, inputFields.tapMerkleRoot));
   if (tweaked === undefined) throw new BadRequest('no taproot key for this tweak');
   return secp.signSchnorr(hash, tweaked);
 }

@@ -5,9 +5,11 @@
 
 import type { PsbtOutput } from '../../proto/bitcoin/psbt.ts';
 import { equalBytes, toHex } from '../../proto/bytes.ts';
-import { isP2sh, isP2tr, isP2wpkh, p2sh, p2tr, p2wpkh, tapTweak } from '../bitcoin/script.ts';
+import { isP2sh, isP2tr, isP2wpkh, p2sh, p2tr, p2wpkh } from '../bitcoin/script.ts';
 import type { Context } from '../context.ts';
+import type { KeyPair } from '../keys/channel_keys.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
+import { taprootSecret } from '../keys/taproot.ts';
 import { walletIndexOf } from '../lightning/closing.ts';
 import { once } from '../once.ts';
 import type { Setup } from '../state/channel_state.ts';
@@ -25,9 +27,9 @@ const remembered = 4_000;
 
 /** The forms in which lightningd gives a key out as an address, and how a script is told to be one. */
 const forms = {
-  p2wpkh: { is: isP2wpkh, of: (_context: Pick<Context, 'secp'>, point: Uint8Array) => p2wpkh(point) },
+  p2wpkh: { is: isP2wpkh, of: (_context: Pick<Context, 'secp'>, { point }: KeyPair) => p2wpkh(point) },
   p2tr: { is: isP2tr, of: taprootOf },
-  p2sh: { is: isP2sh, of: (_context: Pick<Context, 'secp'>, point: Uint8Array) => p2sh(p2wpkh(point)) },
+  p2sh: { is: isP2sh, of: (_context: Pick<Context, 'secp'>, { point }: KeyPair) => p2sh(p2wpkh(point)) },
 } as const;
 type Form = keyof typeof forms;
 
@@ -40,23 +42,21 @@ interface Known {
 const nothing = (): Known => ({ indexes: new Set(), scripts: new Set() });
 const knownOf = once((_keys: NodeKeys) => ({ p2wpkh: nothing(), p2tr: nothing(), p2sh: nothing() }));
 
-/** BIP 86's output key of a point. */
-function taprootOf({ secp }: Pick<Context, 'secp'>, point: Uint8Array): Uint8Array {
-  const x = point.subarray(1);
-  const even = Uint8Array.of(2, ...x);
-  const output = secp.addToPoint(even, tapTweak(x));
+/** BIP 86's output key, by the secret: that takes half as long as by the point. */
+function taprootOf({ secp }: Pick<Context, 'secp'>, key: KeyPair): Uint8Array {
+  using output = taprootSecret(secp, key);
   if (output === undefined) throw new RangeError('expected an output key, derived the point at infinity');
-  return p2tr(output.subarray(1));
+  return p2tr(secp.publicKey(output).subarray(1));
 }
 
 /** The scripts of one key: P2WPKH, P2TR and P2SH-wrapped P2WPKH. */
-export function scriptsOf(context: Pick<Context, 'secp'>, point: Uint8Array): readonly Uint8Array[] {
-  return Object.values(forms).map(({ of }) => of(context, point));
+export function scriptsOf(context: Pick<Context, 'secp'>, key: KeyPair): readonly Uint8Array[] {
+  return Object.values(forms).map(({ of }) => of(context, key));
 }
 
 /** Every script of the wallet's key `index`: of the one key that lightning_hsmd would sign with. */
 export function walletScripts(context: Pick<Context, 'secp' | 'keys'>, index: number): readonly Uint8Array[] {
-  return scriptsOf(context, context.keys.walletKey(index).point);
+  return scriptsOf(context, context.keys.walletKey(index));
 }
 
 function learn(context: Context, form: Form, { indexes, scripts }: Known, index: number): void {
@@ -66,7 +66,7 @@ function learn(context: Context, form: Form, { indexes, scripts }: Known, index:
     scripts.clear();
   }
   indexes.add(index);
-  scripts.add(toHex(forms[form].of(context, context.keys.walletKey(index).point)));
+  scripts.add(toHex(forms[form].of(context, context.keys.walletKey(index))));
 }
 
 /** Whether `script` pays our wallet; `index` is the key lightningd says it is. */

@@ -34,8 +34,8 @@ function owned(context: Context, { closeInfo, keyindex }: Utxo): Owned | undefin
   const { secp, keys } = context;
   if (closeInfo === undefined) {
     if (keyindex >= 0x80000000) return undefined;
-    const { point } = keys.walletKey(keyindex);
-    return { point, scripts: scriptsOf(context, point) };
+    const key = keys.walletKey(keyindex);
+    return { point: key.point, scripts: scriptsOf(context, key) };
   }
   const { peerId, channelDbid, commitmentPoint, optionAnchors, csv } = closeInfo;
   const { payment } = keys.channel(peerId, channelDbid);
