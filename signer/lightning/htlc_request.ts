@@ -11,7 +11,7 @@ import type { TxWithPsbt } from '../../proto/hsmd/fields.ts';
 import { p2wsh } from '../bitcoin/script.ts';
 import { otherSide } from './channel.ts';
 import type { HtlcKind } from './fees.ts';
-import { htlcTxOutputScript } from './htlc_tx.ts';
+import { htlcTxOutput } from './htlc_tx.ts';
 import { knownScript } from './known_script.ts';
 import { type Mismatch, type MismatchTag, mismatch } from './mismatch.ts';
 import type { CommitmentBasis } from './outputs.ts';
@@ -80,26 +80,23 @@ export function recogniseHtlcTx(
   const script = knownScript(id, witnessScript);
   if (input === undefined || output === undefined || tx.inputs.length !== 1 || tx.outputs.length !== 1)
     return mismatch('policy-htlc-format', { inputs: tx.inputs.length, outputs: tx.outputs.length });
-  if (
-    script === undefined ||
-    script.kind === 'delayed' ||
-    !equalBytes(p2wsh(witnessScript), spent?.script ?? witnessScript)
-  )
+  const spentScript = p2wsh(witnessScript);
+  if (script === undefined || script.kind === 'delayed' || !equalBytes(spentScript, spent?.script ?? witnessScript))
     return mismatch('policy-htlc-format', { differs: 'script of the output that is spent' });
   const amount = spent?.amount ?? 0n;
   const fee = amount - output.amount;
   if (fee < 0n || (id.channel.anchors && fee !== 0n)) return mismatch('policy-htlc-fee-range', { amount, fee });
   const kind = script.kind === 'offeredHtlc' ? 'timeout' : 'success';
-  const outputScript = htlcTxOutputScript(id);
+  const paid = htlcTxOutput(id);
   const built = {
     version: 2,
     inputs: [{ ...input, scriptSig: new Uint8Array(), sequence: id.channel.anchors ? 1 : 0, witness: [] }],
-    outputs: [{ amount: output.amount, script: p2wsh(outputScript) }],
+    outputs: [{ amount: output.amount, script: paid.script }],
     locktime: kind === 'timeout' ? tx.locktime : 0,
   };
   const different = compare(id, built, given);
   if (different !== undefined) return different;
-  const expected = unsignedPsbt(built, { amount, script: p2wsh(witnessScript), witnessScript }, {}, [outputScript]);
+  const expected = unsignedPsbt(built, { amount, script: spentScript, witnessScript }, {}, [paid.witnessScript]);
   const difference = psbtDifference(expected, psbt);
   if (difference !== undefined)
     return mismatch('policy-htlc-format', { differs: `psbt ${difference.map}`, type: difference.type });

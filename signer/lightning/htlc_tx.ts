@@ -8,13 +8,10 @@ import type { Transaction } from '../../proto/bitcoin/tx.ts';
 import { calls } from '../../proto/hsmd/calls.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import { encodeMessage } from '../../proto/hsmd/message.ts';
-import { p2wsh } from '../bitcoin/script.ts';
 import { otherSide } from './channel.ts';
 import { type HtlcKind, htlcFee, htlcKind } from './fees.ts';
-import type { CommitmentBasis, CommitmentOutput } from './outputs.ts';
+import { type CommitmentBasis, type CommitmentOutput, type Scripts, toLocalScripts } from './outputs.ts';
 import type { Commitment } from './recognise.ts';
-import { toLocalScript } from './scripts.ts';
-import { assemble } from './template.ts';
 import { unsignedPsbt } from './unsigned_psbt.ts';
 
 export interface HtlcTransaction {
@@ -31,8 +28,8 @@ export interface HtlcTransaction {
 }
 
 /** The output that HTLC transactions pay to: the owner's, after the delay, without a lease's. */
-export function htlcTxOutputScript({ channel, owner, keys }: CommitmentBasis): Uint8Array {
-  return assemble(toLocalScript(keys, channel[otherSide(owner)].toSelfDelay));
+export function htlcTxOutput({ channel, owner, keys }: CommitmentBasis): Scripts {
+  return toLocalScripts(keys, channel[otherSide(owner)].toSelfDelay);
 }
 
 /** What an HTLC transaction spends: an output of the commitment with this id (internal byte order). */
@@ -50,16 +47,24 @@ export function htlcTransaction(
   fee: bigint,
 ): HtlcTransaction {
   const kind = htlcKind(htlc, id.owner);
-  const script = htlcTxOutputScript(id);
+  const paid = htlcTxOutput(id);
   const sequence = id.channel.anchors ? 1 : 0;
   const tx = {
     version: 2,
     inputs: [{ txid, vout, scriptSig: new Uint8Array(), sequence, witness: [] }],
-    outputs: [{ amount: output.amount - fee, script: p2wsh(script) }],
+    outputs: [{ amount: output.amount - fee, script: paid.script }],
     locktime: kind === 'timeout' ? htlc.cltvExpiry : 0,
   };
   const { witnessScript, amount } = output;
-  return { htlc, kind, output: vout, witnessScript, amount, tx, psbt: unsignedPsbt(tx, output, {}, [script]) };
+  return {
+    htlc,
+    kind,
+    output: vout,
+    witnessScript,
+    amount,
+    tx,
+    psbt: unsignedPsbt(tx, output, {}, [paid.witnessScript]),
+  };
 }
 
 /** All HTLC transactions of a commitment, in the order of its outputs, which is that of their signatures (BOLT 2). */

@@ -53,7 +53,7 @@ export interface CommitmentOutput extends TxOutput {
 }
 
 /** A script in its three forms. */
-type Scripts = Pick<CommitmentOutput, 'script'> & {
+export type Scripts = Pick<CommitmentOutput, 'script'> & {
   readonly template: ScriptTemplate;
   readonly witnessScript: Uint8Array;
 };
@@ -67,10 +67,11 @@ function scriptsOf(template: ScriptTemplate): Scripts {
 const unleasedToRemote = once((key: Uint8Array) => scriptsOf(toRemoteScript(key, noLease)));
 const anchorScripts = once((fundingPubkey: Uint8Array) => scriptsOf(anchorScript(fundingPubkey)));
 
-/** The to_local that was made last: several questions in a row are about the same commitment. */
+/** The to_local that was made last: several questions in a row are about the same commitment, and each HTLC's transaction. */
 let lastToLocal: { readonly keys: CommitmentKeys; readonly delay: number; readonly scripts: Scripts } | undefined;
 
-function toLocalScripts(keys: CommitmentKeys, delay: number): Scripts {
+/** What pays the owner after `delay` blocks. */
+export function toLocalScripts(keys: CommitmentKeys, delay: number): Scripts {
   if (lastToLocal?.keys !== keys || lastToLocal.delay !== delay)
     lastToLocal = { keys, delay, scripts: scriptsOf(toLocalScript(keys, delay)) };
   return lastToLocal.scripts;

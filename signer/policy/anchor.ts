@@ -10,7 +10,7 @@ import { equalBytes } from '../../proto/bytes.ts';
 import type { Call, RequestOf } from '../../proto/hsmd/calls.ts';
 import { p2wsh } from '../bitcoin/script.ts';
 import { anchorValue, expectedWeight } from '../lightning/fees.ts';
-import { htlcTxOutputScript } from '../lightning/htlc_tx.ts';
+import { htlcTxOutput } from '../lightning/htlc_tx.ts';
 import { anchorScript } from '../lightning/scripts.ts';
 import { assemble } from '../lightning/template.ts';
 import { basisAt, type Found, findCommitment, ourPointAt, setUp } from './commitments.ts';
@@ -110,7 +110,7 @@ function pairedOutput(
   if (channel === undefined || output === undefined || found === undefined || point === undefined) return undefined;
   const basis = basisAt(scope, channel, peerId, dbid, 'local', point);
   const isHtlcs = found.commitment.htlcs.some(({ amount }) => amount / 1000n === output.amount);
-  return isHtlcs && equalBytes(p2wsh(htlcTxOutputScript(basis)), output.script) ? output.amount : undefined;
+  return isHtlcs && equalBytes(htlcTxOutput(basis).script, output.script) ? output.amount : undefined;
 }
 
 function htlcTxMingle(scope: Scope, request: RequestOf<'signHtlcTxMingle'>): Verdict<Bump> {
