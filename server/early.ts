@@ -1,6 +1,6 @@
 /**
  * What one node is answered without waiting for its signer: what is known beforehand (shortcuts.ts), and what may be
- * acknowledged before the signer decides (acknowledge.ts), once it is durable here where it must be.
+ * acknowledged while the signer decides (acknowledge.ts), once it is durable here where it must be.
  */
 
 import type { Answer, ClientIdentity } from '../proto/answer.ts';
@@ -23,64 +23,76 @@ export interface EarlyOptions {
   readonly alwaysAsk?: boolean | undefined;
 }
 
-export interface EarlyAnswer {
+/** An answer that needs no signer at all. */
+export interface KnownAnswer {
   readonly answer: Answer;
-  readonly by: Exclude<AnsweredBy, 'asked'>;
-  /** Of what is acknowledged: where it stands in the journal, if it does. */
-  readonly number?: bigint | undefined;
+  readonly by: Exclude<AnsweredBy, 'asked' | 'acknowledged'>;
+}
+
+/** An answer that the node may have before the signer decides. */
+export interface Pledge {
+  readonly answer: Answer;
+  /** Whether it may, once that is certain: the request is durable here where it must be. Never rejects. */
+  readonly isGood: Promise<boolean>;
+  /** The signer has decided: nothing has to be kept for it any more. */
+  decided(): void;
 }
 
 /** More are not acknowledged: the next waits for the signer. */
-const mostUndecided = 4096;
+const mostPledged = 4096;
 
 export class Early {
   readonly #options: EarlyOptions;
   readonly #shortcuts = new Shortcuts();
   /** The session of the signer that is active, or was last. */
   #serving: string | undefined;
+  /** Nothing more can be made durable before this host starts again. */
+  #diskFailed = false;
 
   constructor(options: EarlyOptions) {
     this.#options = options;
   }
 
   /** What an earlier run of this host acknowledged and no signer has decided. */
-  get left(): readonly Undecided[] {
-    return this.#options.journal?.left ?? [];
+  get left(): readonly (Undecided & { readonly pledge: Pledge })[] {
+    const { journal } = this.#options;
+    return (journal?.left ?? []).map((entry) => {
+      const decided = () => journal?.decided(entry.number);
+      return { ...entry, pledge: { answer: { kind: 'silent' }, isGood: Promise.resolve(true), decided } };
+    });
   }
 
-  /** The answer to a request of a lightningd that has started; undefined where it has to wait for `port`'s. */
-  async answer(
+  /** The answer to a request of a lightningd that has started, where it is known. */
+  known(client: ClientIdentity, call: Call, request: Uint8Array): KnownAnswer | undefined {
+    return this.#options.alwaysAsk === true ? undefined : this.#shortcuts.answer(client, call, request);
+  }
+
+  /**
+   * What a request that is not known may be answered with before `port` decides; undefined where the node has to wait.
+   * The caller sees to it that the request is decided, whatever comes, and before what rests on it.
+   */
+  pledge(
     client: ClientIdentity,
     call: Call,
     request: Uint8Array,
     {
       start,
       port,
-      undecided,
-    }: { readonly start: Start; readonly port: SignerPort | undefined; readonly undecided: number },
-  ): Promise<EarlyAnswer | undefined> {
-    const { alwaysAsk = false, journal, unsignedPenalties = false, log } = this.#options;
-    if (alwaysAsk) return undefined;
-    const known = this.#shortcuts.answer(client, call, request);
-    if (known !== undefined || port?.keepsOrder !== true || undecided >= mostUndecided) return known;
+      pledged,
+    }: { readonly start: Start; readonly port: SignerPort | undefined; readonly pledged: number },
+  ): Pledge | undefined {
+    const { alwaysAsk = false, unsignedPenalties = false } = this.#options;
+    if (alwaysAsk || port?.keepsOrder !== true || pledged >= mostPledged) return undefined;
     const acknowledgement = acknowledgementOf(call, request, {
       point: (n) => this.#shortcuts.point(client, n),
       approvesPayments: port.approvesPayments === true && !preapprovesNothing(start),
       unsignedPenalties,
     });
-    if (acknowledgement === undefined || (acknowledgement.durable && journal === undefined)) return undefined;
-    try {
-      const number = acknowledgement.durable ? await journal?.append(client, request) : undefined;
-      return { answer: { kind: 'reply', bytes: acknowledgement.reply }, by: 'acknowledged', number };
-    } catch (error: unknown) {
-      log('error', 'the journal cannot be written: requests wait for the signer', { problem: errorText(error) });
-      return undefined;
-    }
-  }
-
-  /** The signer has decided what stands there in the journal. */
-  decided(number: bigint | undefined): void {
-    if (number !== undefined) this.#options.journal?.decided(number);
+    if (acknowledgement === undefined) return undefined;
+    const answer: Answer = { kind: 'reply', bytes: acknowledgement.reply };
+    return acknowledgement.durable
+      ? this.#writtenDown(client, request, answer)
+      : { answer, isGood: Promise.resolve(true), decided() {} };
   }
 
   /** The signer is told of a request: what it gave ahead for this client's next one will not be asked for. */
@@ -97,5 +109,19 @@ export class Early {
   turnTo({ session }: SignerPort): void {
     if (this.#serving !== undefined && this.#serving !== session) this.#shortcuts.otherSigner();
     this.#serving = session;
+  }
+
+  /** An answer that is good when the request is in the journal. */
+  #writtenDown(client: ClientIdentity, request: Uint8Array, answer: Answer): Pledge | undefined {
+    const { journal, log } = this.#options;
+    if (journal === undefined || this.#diskFailed) return undefined;
+    const number = journal.append(client, request).catch((error: unknown) => {
+      if (!this.#diskFailed)
+        log('error', 'the journal cannot be written: requests wait for the signer', { problem: errorText(error) });
+      this.#diskFailed = true;
+      return undefined;
+    });
+    const decided = () => void number.then((found) => found !== undefined && journal.decided(found));
+    return { answer, isGood: number.then((found) => found !== undefined), decided };
   }
 }

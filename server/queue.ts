@@ -1,5 +1,5 @@
-// What one node's signer has not decided: requests that the node waits for, and those it has the answer of. In order of
-// their ids, and of what rests on what.
+// What one node's signer has not decided: requests that the node waits for, and those it may have the answer of. In order
+// of their ids, and of what rests on what.
 
 import { restsOn } from '../proto/hsmd/depends.ts';
 import type { SignerPort } from './signer_port.ts';
@@ -40,12 +40,12 @@ export class Queue implements Iterable<Waiting> {
 
   /** Everything that the node waits for, oldest first. */
   unanswered(): readonly Waiting[] {
-    return [...this].filter(({ request }) => !request.acknowledged);
+    return [...this].filter(({ open }) => open);
   }
 
-  /** Everything that the node has the answer of, oldest first. */
-  undecided(): readonly Waiting[] {
-    return [...this].filter(({ request, settled }) => request.acknowledged && !settled);
+  /** Everything that the node may have the answer of, oldest first. */
+  pledged(): readonly Waiting[] {
+    return [...this].filter(({ request, settled }) => request.pledge !== undefined && !settled);
   }
 
   /** Whether everything that a request rests on is decided, or will be by this signer before it. */
@@ -60,6 +60,6 @@ export class Queue implements Iterable<Waiting> {
 
   #restsOn({ request: { id, lane, call, bytes } }: Waiting): readonly Waiting[] {
     const asked = { call, client: lane.client, request: bytes };
-    return this.undecided().filter(({ request }) => request.id < id && restsOn(asked, request.lane.client));
+    return this.pledged().filter(({ request }) => request.id < id && restsOn(asked, request.lane.client));
   }
 }

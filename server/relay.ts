@@ -11,7 +11,7 @@ import { type Call, hsmdName, lightningdCapabilities } from '../proto/hsmd/calls
 import { callOf, messageType } from '../proto/hsmd/message.ts';
 import { errorText } from '../proto/log.ts';
 import type { SignedRequest } from '../proto/signed_request.ts';
-import { Early, type EarlyAnswer, type EarlyOptions } from './early.ts';
+import { Early, type EarlyOptions, type KnownAnswer, type Pledge } from './early.ts';
 import { misfit } from './fitting.ts';
 import { Lane } from './lane.ts';
 import { Queue } from './queue.ts';
@@ -20,7 +20,7 @@ import type { SignerPort } from './signer_port.ts';
 import { type Initialised, Signers } from './signers.ts';
 import { type Broadcast, broadcastSplice } from './splice_broadcast.ts';
 import { judge, nodeIdOf, type Start } from './start.ts';
-import { Tally } from './tally.ts';
+import { type AnsweredBy, Tally } from './tally.ts';
 import type { BeginTrace, Tracing } from './trace.ts';
 import type { Waiting, WaitingRequest } from './waiting.ts';
 
@@ -90,11 +90,12 @@ export class Relay {
       },
     });
     const lanes = new Map<string, Lane>();
-    for (const { client, request, number } of this.#early.left) {
+    for (const { client, request: bytes, pledge } of this.#early.left) {
       const name = `${toHex(client.nodeId)}/${client.dbid}/${client.capabilities}`;
       const lane = lanes.get(name) ?? this.openLane(client);
       lanes.set(name, lane);
-      this.#tellLater(lane, request, number);
+      const call = callOf(bytes);
+      if (call !== undefined) this.#wait({ lane, call, bytes, pledge }).acknowledge(pledge);
     }
   }
 
@@ -115,7 +116,7 @@ export class Relay {
 
   /** How much the node has the answer of and the signer has not decided. */
   get undecided(): number {
-    return this.#queue.undecided().length;
+    return this.#queue.pledged().filter(({ acknowledged }) => acknowledged).length;
   }
 
   /** Opens a connection's lane. */
@@ -148,22 +149,17 @@ export class Relay {
     return lane.run(async () => {
       signal.throwIfAborted();
       const call = callOf(bytes);
-      const early = call && (await this.#answerEarly(lane, call, bytes));
-      if (early !== undefined) {
-        traced?.answered(early.answer.kind === 'malformed' ? 'malformed' : early.by);
-        return early.answer;
+      if (call === undefined) {
+        const message = `unknown request type ${messageType(bytes) ?? 'of no bytes'}`;
+        return this.#given({ kind: 'malformed', message }, 'asked', traced);
       }
-      const answer: Answer =
-        call === undefined
-          ? { kind: 'malformed', message: `unknown request type ${messageType(bytes) ?? 'of no bytes'}` }
-          : await this.#ask(lane, call, bytes, { signal, traced });
+      const known = this.#known(lane, call, bytes);
+      const { answer, by } = known ?? (await this.#ask(lane, call, bytes, { signal, traced }));
       const { broadcast, log } = this.#options;
-      if (call === 'signSpliceTx' && answer.kind === 'reply' && broadcast !== undefined)
+      if (call === 'signSpliceTx' && by === 'asked' && answer.kind === 'reply' && broadcast !== undefined)
         await broadcastSplice(bytes, answer.bytes, { broadcast, log });
-      const isReply = answer.kind === 'reply' || answer.kind === 'silent';
-      this.counts[isReply ? 'replied' : answer.kind] += 1;
-      traced?.answered(isReply ? 'asked' : answer.kind);
-      return answer;
+      this.tally.count(call, by);
+      return this.#given(answer, by, traced);
     });
   }
 
@@ -172,30 +168,25 @@ export class Relay {
     for (const cancel of this.#timers.values()) cancel();
   }
 
-  async #answerEarly(lane: Lane, call: Call, bytes: Uint8Array): Promise<EarlyAnswer | undefined> {
-    if (this.#start === undefined) return undefined;
-    const now = { start: this.#start, port: this.signers.current, undecided: this.undecided };
-    const early = await this.#early.answer(lane.client, call, bytes, now);
-    if (early === undefined) return undefined;
-    const { answer, by, number } = early;
-    if (by === 'acknowledged') this.#tellLater(lane, bytes, number);
-    this.tally.count(call, by);
-    this.counts[by === 'ahead' ? 'replied' : answer.kind === 'malformed' ? 'malformed' : 'local'] += 1;
-    return early;
+  /** Counts and shows an answer. */
+  #given(answer: Answer, by: AnsweredBy, traced: Tracing | undefined): Answer {
+    const isReply = answer.kind === 'reply' || answer.kind === 'silent';
+    const isSigners = by === 'asked' || by === 'ahead';
+    this.counts[!isReply ? answer.kind : isSigners ? 'replied' : 'local'] += 1;
+    traced?.answered(isReply ? by : answer.kind);
+    return answer;
   }
 
-  /** Sees to it that the signer decides a request that the node has the answer of, before whatever rests on it. */
-  #tellLater(lane: Lane, bytes: Uint8Array, number: bigint | undefined): void {
-    const call = callOf(bytes);
-    if (call === undefined) return;
-    const waiting = this.#wait({ lane, call, bytes, acknowledged: true });
-    void waiting.answer.then((answer) => {
-      this.#queue.delete(waiting);
-      this.#early.decided(number);
-      if (answer.kind !== 'reply') this.#overruled(waiting.request, answer);
-      this.#offerAll();
-    });
-    this.#offerOrRemind(waiting);
+  #known(lane: Lane, call: Call, bytes: Uint8Array): KnownAnswer | undefined {
+    return this.#start === undefined ? undefined : this.#early.known(lane.client, call, bytes);
+  }
+
+  /** The signer has decided on what the node may have been told already. */
+  #decided(waiting: Waiting, pledge: Pledge, answer: Answer): void {
+    this.#queue.delete(waiting);
+    pledge.decided();
+    if (waiting.acknowledged && answer.kind !== 'reply') this.#overruled(waiting.request, answer);
+    this.#offerAll();
   }
 
   #overruled({ lane, call, bytes }: WaitingRequest, answer: Answer): void {
@@ -216,30 +207,40 @@ export class Relay {
     return this.#queue.add({ since: this.#options.clock.now(), ...request });
   }
 
+  /**
+   * Has a signer decide. Where the answer is known already the node gets it as soon as that is good, if no verdict came
+   * before; the signer has the request meanwhile, and decides it whatever becomes of the node.
+   */
   async #ask(
     lane: Lane,
     call: Call,
     bytes: Uint8Array,
     { signal, traced }: { readonly signal: AbortSignal; readonly traced: Tracing | undefined },
-  ): Promise<Answer> {
-    signal.throwIfAborted();
+  ): Promise<{ readonly answer: Answer; readonly by: AnsweredBy }> {
     const { clock, patienceFor } = this.#options;
-    const waiting = this.#wait({ lane, call, bytes, acknowledged: false, traced });
-    this.tally.count(call, 'asked');
+    const pledge = this.#pledge(lane, call, bytes);
+    const waiting = this.#wait({ lane, call, bytes, pledge, traced });
     const patience = patienceFor(call, lane.client);
     const message = `no signer answered within ${(patience ?? 0) / 1000} s`;
     const cancel =
       patience !== undefined && clock.after(patience, () => waiting.expire({ kind: 'unavailable', message }));
     const abandon = () => waiting.abandon(signal.reason);
     signal.addEventListener('abort', abandon);
+    void pledge?.isGood.then((isGood) => isGood && waiting.acknowledge(pledge));
     try {
       this.#offerOrRemind(waiting);
-      return await waiting.answer;
+      const answer = await waiting.answer;
+      return { answer, by: waiting.acknowledged ? 'acknowledged' : 'asked' };
     } finally {
-      this.#queue.delete(waiting);
+      if (pledge === undefined) this.#queue.delete(waiting);
       signal.removeEventListener('abort', abandon);
       if (cancel !== false) cancel();
     }
+  }
+
+  #pledge({ client }: Lane, call: Call, bytes: Uint8Array): Pledge | undefined {
+    const [start, port, pledged] = [this.#start, this.signers.current, this.#queue.pledged().length];
+    return start && this.#early.pledge(client, call, bytes, { start, port, pledged });
   }
 
   #offerOrRemind(waiting: Waiting): void {
@@ -250,7 +251,7 @@ export class Relay {
 
   /** What an earlier run of this host left has to wait until a signer was told how lightningd started. */
   #mayBeOffered(waiting: Waiting, port: SignerPort): boolean {
-    if (waiting.request.acknowledged && this.#start === undefined) return false;
+    if (waiting.request.pledge !== undefined && this.#start === undefined) return false;
     return this.#queue.mayBeOffered(waiting, port);
   }
 
@@ -264,7 +265,8 @@ export class Relay {
 
   #offer(waiting: Waiting, port: SignerPort): void {
     waiting.holder = port;
-    const { id, lane, call, bytes, acknowledged, traced } = waiting.request;
+    const { id, lane, call, bytes, pledge, traced } = waiting.request;
+    const acknowledged = pledge !== undefined;
     traced?.offered();
     if (call === 'init' && this.#preinit !== undefined)
       this.#tell(port, this.#preinit, { lane }).catch(() => undefined); // lost together with what follows
@@ -293,7 +295,7 @@ export class Relay {
 
   #answered(waiting: Waiting, port: SignerPort, given: Answer): void {
     if (waiting.settled || waiting.holder !== port) return;
-    const { call, lane, bytes, id, acknowledged } = waiting.request;
+    const { call, lane, bytes, id, pledge } = waiting.request;
     const { log, patienceFor } = this.#options;
     const problem = misfit(call, given);
     if (problem !== undefined && !this.#garbling.has(port)) {
@@ -302,7 +304,8 @@ export class Relay {
     }
     const answer: Answer =
       problem === undefined ? given : { kind: 'unavailable', message: 'the signer gave an answer of another kind' };
-    const isAskedAgain = acknowledged || patienceFor(call, lane.client) === undefined || !this.#queue.stands(waiting);
+    const isAskedAgain =
+      pledge !== undefined || patienceFor(call, lane.client) === undefined || !this.#queue.stands(waiting);
     if (answer.kind === 'unavailable' && isAskedAgain) {
       log('warn', 'request asked again later', { request: id, call: hsmdName(call), reason: answer.message });
       waiting.holder = undefined;
@@ -312,6 +315,7 @@ export class Relay {
     if (call === 'init' && answer.kind === 'reply') this.#started(bytes, answer.bytes, port);
     this.#early.learn(lane.client, call, bytes, answer);
     waiting.settle(answer.kind === 'reply' ? { kind: 'reply', bytes: answer.bytes } : answer);
+    if (pledge !== undefined) this.#decided(waiting, pledge, answer);
   }
 
   #failed(waiting: Waiting, port: SignerPort, error: unknown): void {

@@ -15,7 +15,7 @@ export interface OfferedRequest {
   readonly bytes: Uint8Array;
   /** Every id below is settled for good. */
   readonly settledBelow: bigint;
-  /** The node has its answer already. */
+  /** The node has its answer already, or may have it any moment. */
   readonly acknowledged: boolean;
 }
 

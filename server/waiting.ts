@@ -1,5 +1,6 @@
 import type { Answer } from '../proto/answer.ts';
 import type { Call } from '../proto/hsmd/calls.ts';
+import type { Pledge } from './early.ts';
 import type { Lane } from './lane.ts';
 import type { SignerPort } from './signer_port.ts';
 import type { Tracing } from './trace.ts';
@@ -12,13 +13,13 @@ export interface WaitingRequest {
   readonly bytes: Uint8Array;
   /** Milliseconds since 1970. */
   readonly since: number;
-  /** The node has its answer: nobody waits for it but what rests on it. */
-  readonly acknowledged: boolean;
+  /** The answer that the node may have before the signer decides; then it is decided whatever becomes of the node. */
+  readonly pledge?: Pledge | undefined;
   /** Whoever looks on, while somebody does. */
   readonly traced?: Tracing | undefined;
 }
 
-/** One request that waits for its answer, which it takes exactly once. */
+/** One request: the one answer that whoever asked gets, and until when a signer is to have it. */
 export class Waiting {
   readonly request: WaitingRequest;
   /** The signer that has it now. */
@@ -29,6 +30,8 @@ export class Waiting {
   #resolve: (answer: Answer) => void = () => {};
   #reject: (reason: unknown) => void = () => {};
   #settled = false;
+  #open = true;
+  #acknowledged = false;
 
   constructor(request: WaitingRequest) {
     this.request = request;
@@ -38,8 +41,19 @@ export class Waiting {
     });
   }
 
+  /** Whether no signer is to have it any more. */
   get settled(): boolean {
     return this.#settled;
+  }
+
+  /** Whether somebody waits for its answer. */
+  get open(): boolean {
+    return this.#open;
+  }
+
+  /** Whether the node was answered before the signer decided. */
+  get acknowledged(): boolean {
+    return this.#acknowledged;
   }
 
   /** Aborts when the request ends without the answer of its holder. */
@@ -50,19 +64,34 @@ export class Waiting {
   /** The holder's answer. */
   settle(answer: Answer): void {
     this.#settled = true;
+    this.#open = false;
+    this.#resolve(answer);
+  }
+
+  /** The pledge is good: the node need not wait for the holder, if it still does. */
+  acknowledge({ answer }: Pledge): void {
+    if (!this.#open) return;
+    this.#open = false;
+    this.#acknowledged = true;
     this.#resolve(answer);
   }
 
   /** The end of its patience. */
   expire(answer: Answer): void {
-    this.settle(answer);
-    this.#nobodyWaits.abort();
+    this.#resolve(answer);
+    this.#leave();
   }
 
   /** Whoever asked is gone. */
   abandon(reason: unknown): void {
-    this.#settled = true;
     this.#reject(reason);
+    this.#leave();
+  }
+
+  #leave(): void {
+    this.#open = false;
+    if (this.request.pledge !== undefined) return;
+    this.#settled = true;
     this.#nobodyWaits.abort();
   }
 }

@@ -13,7 +13,7 @@ export interface Context {
   readonly version: number;
   /** What dev_preinit asked for: every preapproval is answered no. */
   readonly failPreapprove: boolean;
-  /** The node has the reply already; false if absent. */
+  /** The node has the reply already, or may have it any moment; false if absent. */
   readonly acknowledged?: boolean;
 }
 

@@ -80,7 +80,7 @@ export class Signer {
     return this.#parts.policy.show(request);
   }
 
-  /** Answers one request; `acknowledged` where the node has the reply already. Never rejects. */
+  /** Answers one request; `acknowledged` where the node may have the reply already. Never rejects. */
   async handle(
     client: ClientIdentity,
     bytes: Uint8Array,

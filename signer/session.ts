@@ -20,7 +20,7 @@ import { Undecided } from './undecided.ts';
 
 /** What carries requests out: one answer each, never a rejection for anything foreseen. */
 export interface RequestHandler {
-  /** `acknowledged`: the node has the reply already, so a no comes too late for it. */
+  /** `acknowledged`: the node has the reply already, or may have it any moment, so a no may come too late for it. */
   handle(client: ClientIdentity, bytes: Uint8Array, signal: AbortSignal, acknowledged: boolean): Promise<Answer>;
   /** Whether every preapproval is answered yes. */
   readonly approvesPayments?: boolean;

@@ -2,20 +2,14 @@
 
 import test from 'ava';
 import { loadRecordings } from '../../cli/recordings.ts';
-import type { ClientIdentity } from '../../proto/answer.ts';
 import { type Call, calls } from '../../proto/hsmd/calls.ts';
 import { callOf, decodeMessage, encodeMessage, encodeReply } from '../../proto/hsmd/message.ts';
-import { silent } from '../../proto/log.ts';
-import { Secret } from '../../proto/secret.ts';
 import { requestSha256 } from '../../server/ahead.ts';
-import type { NodeJournal, Undecided } from '../../server/journal.ts';
-import { patienceFor } from '../../server/refusal.ts';
-import { lightningd, Relay, relayDefaults } from '../../server/relay.ts';
-import { ManualClock, settled } from './manual_clock.ts';
+import { lightningd, relayDefaults } from '../../server/relay.ts';
+import { channel, orderly, other, Paper, revocation, revoke, setUp, validated } from './acknowledging.ts';
+import { settled } from './manual_clock.ts';
 import { MemoryPort } from './memory_port.ts';
-import { channeld, checkFutureSecret, correct, init, initReply, nodeId, otherNodeId, signMessage } from './messages.ts';
-
-const never = () => new AbortController().signal;
+import { checkFutureSecret, correct, init, initReply, nodeId, otherNodeId, signMessage } from './messages.ts';
 
 /** The first recorded request of a kind. */
 async function recorded(call: Call): Promise<Uint8Array> {
@@ -25,106 +19,36 @@ async function recorded(call: Call): Promise<Uint8Array> {
   return found.bytes;
 }
 
-const revocation = (n: number) =>
-  encodeMessage(calls.validateRevocation.request, {
-    revokeNum: BigInt(n),
-    perCommitmentSecret: new Secret(new Uint8Array(32).fill(n)),
-  });
-const validated = encodeReply('validateRevocation', {});
-const revoke = (n: number) => encodeMessage(calls.revokeCommitmentTx.request, { commitNum: BigInt(n) });
 const point = (n: number) => encodeMessage(calls.getPerCommitmentPoint.request, { n: BigInt(n) });
 const pointReply = encodeReply('getPerCommitmentPoint', {
   perCommitmentPoint: otherNodeId,
   oldCommitmentSecret: undefined,
 });
 
-/** A journal whose disk is in the test's hands. */
-class Paper implements NodeJournal {
-  readonly left: readonly Undecided[];
-  readonly appended: Uint8Array[] = [];
-  readonly decisions: bigint[] = [];
-  disk: 'fast' | 'broken' | Promise<void> = 'fast';
-
-  constructor(left: readonly Undecided[] = []) {
-    this.left = left;
-  }
-
-  async append(_client: ClientIdentity, request: Uint8Array): Promise<bigint> {
-    if (this.disk === 'broken') throw new Error('no space left');
-    if (this.disk !== 'fast') await this.disk;
-    this.appended.push(request);
-    return BigInt(this.appended.length);
-  }
-
-  decided(number: bigint): void {
-    this.decisions.push(number);
-  }
-}
-
-function orderly(name?: string, session?: string): MemoryPort {
-  const port = new MemoryPort(name, session);
-  port.keepsOrder = true;
-  return port;
-}
-
-interface Options {
-  readonly journal?: Paper;
-  readonly port?: MemoryPort;
-  readonly unsignedPenalties?: boolean;
-  readonly start?: boolean;
-}
-
-async function setUp({ journal, port = orderly(), start = true, unsignedPenalties = false }: Options) {
-  const clock = new ManualClock();
-  const relay = new Relay({ clock, log: silent, patienceFor, ...relayDefaults, journal, unsignedPenalties });
-  relay.signers.attach(port);
-  await settled();
-  const ask = (client: ClientIdentity, bytes: Uint8Array, signal = never()) =>
-    relay.ask(relay.openLane(client), bytes, signal);
-  if (start) {
-    const started = ask(lightningd, init);
-    await settled();
-    port.reply(0, initReply());
-    await started;
-  }
-  /** What the signer was offered, from the n-th on: call numbers, those acknowledged with a star. */
-  const offered = (from = 1, to = port) =>
-    to.said.slice(from).map(([bytes, acknowledged]) => `${bytes[1]}${acknowledged ? '*' : ''}`);
-  return { clock, relay, port, ask, offered };
-}
-
-const channel = channeld(1n);
-const other = channeld(2n);
-
-test('a revocation is acknowledged when it is on the disk, not before, and then goes to the signer', async (t) => {
+test('a revocation goes to the signer at once, and is acknowledged when it is on the disk, not before', async (t) => {
   const journal = new Paper();
   const { relay, port, ask, offered } = await setUp({ journal });
-  let written: () => void = () => {};
-  journal.disk = new Promise((resolve) => {
-    written = resolve;
-  });
+  const written = journal.slow();
   let answered = false;
   const answer = ask(channel, revocation(0)).finally(() => {
     answered = true;
   });
   await settled();
   t.false(answered);
-  t.deepEqual(offered(), []);
+  t.deepEqual(offered(), ['36*']);
+  t.deepEqual([relay.undecided, relay.waiting().length], [0, 1]);
   written();
   t.deepEqual(await answer, { kind: 'reply', bytes: validated });
-  t.deepEqual(offered(), ['36*']);
-  t.is(relay.undecided, 1);
-  t.deepEqual(relay.waiting(), []);
+  t.deepEqual([relay.undecided, relay.waiting().length], [1, 0]);
   port.reply(1, validated);
   await settled();
   t.is(relay.undecided, 0);
   t.deepEqual(journal.decisions, [1n]);
+  t.like(relay.tally.byCall().get('validateRevocation'), { asked: 0, acknowledged: 1 });
 });
 
-test('without a journal, with one that fails, or with a signer that keeps no order, it waits for the signer', async (t) => {
-  const broken = new Paper();
-  broken.disk = 'broken';
-  for (const options of [{}, { journal: broken }, { journal: new Paper(), port: new MemoryPort() }]) {
+test('without a journal, or with a signer that keeps no order, it waits for the signer', async (t) => {
+  for (const options of [{}, { journal: new Paper(), port: new MemoryPort() }]) {
     const { port, ask, offered } = await setUp(options);
     const answer = ask(channel, revocation(0));
     await settled();

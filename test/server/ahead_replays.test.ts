@@ -88,7 +88,8 @@ for (const name of ['everyday/l2', 'everyday_legacy/l2', 'many_htlcs/l2'])
       let acknowledged = 0;
       let killed = 0;
       for (const session of await recorded(name)) {
-        const world = new World(t, session, memory, () => 1 + roll(2), { relay, ...(around && { around }) });
+        // Far enough for the disk to be done before the verdict comes, mostly.
+        const world = new World(t, session, memory, () => 8 + roll(4), { relay, ...(around && { around }) });
         await world.startSigner();
         await world.startHost();
         await world.connect();

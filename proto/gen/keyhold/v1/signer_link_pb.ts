@@ -340,8 +340,8 @@ export type Request = Message<"keyhold.v1.Request"> & {
   settledBelow: bigint;
 
   /**
-   * The node has the answer already: it was known beforehand (docs/latency.md). What depends on this request, the
-   * signer decides after it.
+   * The node has the answer already, or may have it any moment: it was known beforehand (docs/latency.md). What depends on
+   * this request, the signer decides after it.
    *
    * @generated from field: bool acknowledged = 6;
    */
