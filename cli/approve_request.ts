@@ -34,8 +34,8 @@ export function requestOf(given: Given<ApproveOption>, now: number): OwnerReques
     throw new UsageError(
       'approve: expected one of NUMBER, --invoice, --keysend, --output, --splice-out, --close; see: keyhold approve --help',
     );
-  if (given.option('amount') !== undefined && inAdvance[0] !== 'invoice')
-    throw new UsageError('--amount: expected it with --invoice');
+  if (given.option('amount') !== undefined && (inAdvance[0] ?? 'invoice') !== 'invoice')
+    throw new UsageError('--amount: expected it with NUMBER or --invoice');
   const terms = { uses: whole(given.option('uses'), '--uses'), until: untilOf(given.option('until') ?? '', now) };
   const [id] = given.operands;
   if (id === undefined) {
@@ -45,7 +45,12 @@ export function requestOf(given: Given<ApproveOption>, now: number): OwnerReques
   }
   return given.has('withdraw')
     ? { method: 'withdraw', id: whole(id, 'NUMBER') }
-    : { method: 'approve', id: whole(id, 'NUMBER'), ...terms };
+    : { method: 'approve', id: whole(id, 'NUMBER'), ...amountIn(given), ...terms };
+}
+
+function amountIn(given: Given<ApproveOption>): { readonly amount?: string } {
+  const text = given.option('amount');
+  return text === undefined ? {} : { amount: `${amountOf(text, '--amount')}` };
 }
 
 function whole(text: string | undefined, name: string): number {

@@ -4,7 +4,7 @@ import { fromHex } from '../proto/bytes.ts';
 import { addressOfScript } from '../signer/bitcoin/address_text.ts';
 import type { Network } from '../signer/chain/networks.ts';
 import type { Asked, Desk, NumberedLeave, Refused, Terms } from '../signer/policy/desk.ts';
-import { isWishKind, type Wish, wishKinds, wishOf } from '../signer/policy/wish.ts';
+import { isAmountless, isWishKind, type Wish, wishKinds, wishOf } from '../signer/policy/wish.ts';
 import { OwnerRequestError } from './approver_socket.ts';
 
 export interface Owned {
@@ -15,7 +15,7 @@ export interface Owned {
   readonly network: () => Network | undefined;
 }
 
-/** A wish as people and programs read it. */
+/** A wish as people and programs read it; without an amount where an invoice has none. */
 export interface WishJson {
   readonly kind: string;
   /** A payment hash, a node id, an address, or a script in hex where it has none. */
@@ -57,7 +57,14 @@ export interface ListJson {
 
 export type OwnerRequest =
   | { readonly method: 'list' }
-  | { readonly method: 'approve'; readonly id: number; readonly uses: number; readonly until: number }
+  | {
+      readonly method: 'approve';
+      readonly id: number;
+      /** Msat, where what was asked is an invoice without an amount. */
+      readonly amount?: string | undefined;
+      readonly uses: number;
+      readonly until: number;
+    }
   | {
       readonly method: 'allow';
       readonly wish: { readonly kind: string; readonly target: string; readonly amount: string };
@@ -79,7 +86,7 @@ export function answerOwner(owned: Owned, request: unknown): ListJson | LeaveJso
       };
     case 'approve': {
       const id = wholeOf(given['id'], 'id');
-      const leave = desk.allowAsked(id, termsOf(given, now()));
+      const leave = desk.allowAsked(id, termsOf(given, now()), amountFor(desk, id, given['amount']));
       if (leave === undefined)
         throw new OwnerRequestError(`nothing with the number ${id} waits: see keyhold approvals`);
       return leaveJson(owned, leave);
@@ -113,6 +120,17 @@ function termsOf(given: Readonly<Record<string, unknown>>, now: number): Terms {
   return { uses: wholeOf(given['uses'], 'uses'), expires };
 }
 
+/** What the owner says an invoice without an amount may cost, msat; undefined where the invoice says it. */
+function amountFor(desk: Desk, id: number, given: unknown): bigint | undefined {
+  const asked = desk.asked.find((each) => each.id === id);
+  const isOpen = asked !== undefined && isAmountless(wishOf(asked.purpose));
+  if (asked === undefined || (!isOpen && given === undefined)) return undefined;
+  if (!isOpen) throw new OwnerRequestError(`amount: number ${id} has an amount of its own`);
+  if (typeof given !== 'string' || !/^[1-9]\d{0,18}$/.test(given))
+    throw new OwnerRequestError(`its invoice has no amount: keyhold approve ${id} --amount MSAT says what it may cost`);
+  return BigInt(given);
+}
+
 function readWish(value: unknown): Wish {
   const { kind, target, amount } = tableOf(value);
   if (typeof kind !== 'string' || !isWishKind(kind))
@@ -124,10 +142,12 @@ function readWish(value: unknown): Wish {
   return { kind, target, amount: BigInt(amount) };
 }
 
-function wishJson({ network }: Owned, { kind, target, amount }: Wish): WishJson {
+function wishJson({ network }: Owned, wish: Wish): WishJson {
+  const { kind, target, amount } = wish;
   const on = network();
   const address =
     wishKinds[kind].target === 'script' && on !== undefined ? addressOfScript(fromHex(target), on) : undefined;
+  if (isAmountless(wish)) return { kind, target };
   const unit = wishKinds[kind].unit === 'msat' ? { amount_msat: `${amount}` } : { amount_sat: `${amount}` };
   return { kind, target: address ?? target, ...unit };
 }

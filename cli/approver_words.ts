@@ -16,7 +16,8 @@ function plain(text: string): string {
 
 function wishWords({ kind, target, amount_msat: msat, amount_sat: satoshi }: WishJson): string {
   const verb = isWishKind(kind) ? wishKinds[kind].verb : kind;
-  const amount = msat === undefined ? `${satoshi} sat` : sat(BigInt(msat));
+  const amount =
+    msat !== undefined ? sat(BigInt(msat)) : satoshi !== undefined ? `${satoshi} sat` : 'as much as --amount says';
   // What a fee has above the feerate is asked about as a spend to nobody.
   if (kind === 'spend' && target === '') return `pay a fee above the feerate allowed: ${amount}`;
   const where = isWishKind(kind) && wishKinds[kind].target === 'payment hash' ? `(payment hash ${target})` : target;

@@ -7,7 +7,7 @@
 
 import { type Leave, useOf } from './leave.ts';
 import type { Approver, Consent, Outgoing, Purpose } from './purpose.ts';
-import { type Wish, wishOf } from './wish.ts';
+import { isAmountless, type Wish, wishOf } from './wish.ts';
 
 /** Times are Unix seconds. */
 export interface Asked {
@@ -81,12 +81,13 @@ export class Desk implements Approver {
     return leave;
   }
 
-  /** Allows what was asked under this id; undefined where nothing was. */
-  allowAsked(id: number, terms: Terms): NumberedLeave | undefined {
+  /** Allows what was asked under this id, for `amount` where what was asked has none; undefined where nothing was asked. */
+  allowAsked(id: number, terms: Terms, amount = 0n): NumberedLeave | undefined {
     const asked = this.asked.find((each) => each.id === id);
     if (asked === undefined) return undefined;
-    this.#asked.delete(keyOf(wishOf(asked.purpose)));
-    return this.allow(wishOf(asked.purpose), terms);
+    const wish = wishOf(asked.purpose);
+    this.#asked.delete(keyOf(wish));
+    return this.allow(isAmountless(wish) ? { ...wish, amount } : wish, terms);
   }
 
   /** Takes a leave back, or forgets what was asked; false where there is neither. */

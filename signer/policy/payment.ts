@@ -68,12 +68,21 @@ export async function allowPayment(
   const within = automatic(scope, node, purpose);
   const consent = within !== undefined || (await scope.approved(purpose));
   if (consent === false) return undefined;
-  const { amountMsat, feeBudgetMsat, until = 0 }: PaymentTerms = consent === true ? purpose : consent;
+  return withTerms(scope, within ?? node, purpose, consent === true ? purpose : consent, invoiceExpires);
+}
+
+/** The node in which this payment is approved on these terms. */
+function withTerms(
+  scope: Scope,
+  node: NodeState,
+  { hash, how }: PayPurpose,
+  { amountMsat, feeBudgetMsat, until = 0 }: PaymentTerms,
+  invoiceExpires?: number,
+): NodeState {
   const expires = Math.min(scope.now + goodFor, invoiceExpires ?? Infinity);
   const remembered = Math.max(expires, invoiceExpires ?? 0, until);
-  const soFar = purpose.how === 'uninvoiced' || undefined;
-  const approval = { amountMsat, feeBudgetMsat, expires, until: remembered, usesLeft: 1, soFar };
-  return withApproval(scope, within ?? node, purpose.hash, approval);
+  const soFar = how === 'uninvoiced' || undefined;
+  return withApproval(scope, node, hash, { amountMsat, feeBudgetMsat, expires, until: remembered, usesLeft: 1, soFar });
 }
 
 /** Small enough to need no approval, but for what was paid today. */
@@ -81,6 +90,33 @@ function tooMuchToday({ settings }: Scope, { amountMsat }: PayPurpose): Tag {
   return amountMsat <= settings.autoPayMsat
     ? 'policy-commitment-payment-velocity'
     : 'policy-commitment-payment-approved';
+}
+
+/** lightningd asks again for each attempt; one that was paid already is not opened again. */
+function isAllowed(scope: Scope, { hash, amountMsat }: PayPurpose): boolean {
+  const known = scope.state.node.approvals.get(hash);
+  if (known === undefined) return false;
+  if (known.usesLeft > 0) return known.expires > scope.now && known.amountMsat >= amountMsat;
+  scope.broken('policy-payment-once', { amount: fromMsat(amountMsat) });
+  return true;
+}
+
+/**
+ * What an invoice without an amount costs, only its HTLCs tell: too late for a no that fails the payment and not the
+ * channel. So there must be a word for it now, with the most it may cost, or limits within which nobody is asked.
+ */
+async function preapproveAmountless(
+  scope: Scope,
+  purpose: PayPurpose,
+  expires: number,
+  checkOnly: boolean,
+): Promise<Verdict<Preapproval>> {
+  if (scope.context.failPreapprove) return no;
+  if (isAllowed(scope, purpose) || scope.settings.autoPayMsat > 0n) return {};
+  const consent = await scope.approved(purpose);
+  if (consent === false) scope.broken('policy-commitment-payment-approved', { amount: 'not in the invoice' });
+  if (checkOnly || typeof consent === 'boolean') return {};
+  return { changes: { node: withTerms(scope, scope.state.node, purpose, consent, expires) } };
 }
 
 async function preapprove(
@@ -91,15 +127,7 @@ async function preapprove(
 ): Promise<Verdict<Preapproval>> {
   if (scope.context.failPreapprove) return no;
   const { node } = scope.state;
-  const known = node.approvals.get(purpose.hash);
-  // lightningd asks again for each attempt; one that was paid already is not opened again.
-  if (known !== undefined) {
-    if (known.usesLeft === 0) {
-      scope.broken('policy-payment-once', { amount: fromMsat(purpose.amountMsat) });
-      return {};
-    }
-    if (known.expires > scope.now && known.amountMsat >= purpose.amountMsat) return {};
-  }
+  if (isAllowed(scope, purpose)) return {};
   const allowed = await allowPayment(scope, node, purpose, invoiceExpires);
   if (allowed === undefined) scope.broken(tooMuchToday(scope, purpose), { amount: fromMsat(purpose.amountMsat) });
   if (checkOnly || allowed === undefined) return {};
@@ -129,8 +157,7 @@ async function invoice(scope: Scope, bytes: Uint8Array, checkOnly: boolean): Pro
     invoice: text,
     offer: parsed.offerId && toHex(parsed.offerId),
   };
-  // Without an amount this message does not tell what will be paid: the HTLCs do, and are asked about then.
-  if (parsed.amountMsat === undefined) return scope.context.failPreapprove ? no : {};
+  if (parsed.amountMsat === undefined) return preapproveAmountless(scope, purpose, parsed.expiresAt, checkOnly);
   return preapprove(scope, purpose, parsed.expiresAt, checkOnly);
 }
 

@@ -7,6 +7,7 @@ export type Purpose =
       readonly kind: 'pay';
       /** Hex of the payment hash. */
       readonly hash: string;
+      /** 0 where the invoice does not say: a yes then has terms with the amount, or leaves it to the HTLCs. */
       readonly amountMsat: bigint;
       readonly feeBudgetMsat: bigint;
       /** Hex of the payee's node id, where the invoice or keysend tells. */

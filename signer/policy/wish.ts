@@ -109,6 +109,11 @@ function isAbout(allowed: Wish, purpose: Outgoing): boolean {
   return kind === wanted.kind && target === wanted.target;
 }
 
+/** Whether it is for an invoice that leaves the amount to its payer. */
+export function isAmountless({ kind, amount }: Wish): boolean {
+  return kind === 'pay' && amount === 0n;
+}
+
 /** HTLCs without an invoice are all there is to see of a payment: their fees are in them. */
 function paymentTerms(allowed: Wish, purpose: Extract<Purpose, { readonly kind: 'pay' }>): Consent {
   const { amountMsat, how } = purpose;
@@ -117,6 +122,7 @@ function paymentTerms(allowed: Wish, purpose: Extract<Purpose, { readonly kind: 
     const left = allowed.amount + feeBudgetMsat - amountMsat;
     return left >= 0n && { amountMsat, feeBudgetMsat: left };
   }
+  if (how === 'invoice' && amountMsat === 0n) return { amountMsat: allowed.amount, feeBudgetMsat };
   if (amountMsat <= allowed.amount) return { amountMsat, feeBudgetMsat };
   // The invoice is for more than the part that leaves from here.
   return allowed.isPart === true && { amountMsat: allowed.amount, feeBudgetMsat };

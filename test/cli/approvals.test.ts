@@ -95,6 +95,24 @@ test.serial(
   },
 );
 
+test.serial('an invoice without an amount is approved with one', async (t) => {
+  const { desk, state } = await listening(t);
+  t.is(await desk.approve({ ...payment, amountMsat: 0n }, now), false);
+  const { stdout } = await run('approvals', '--state', state);
+  t.regex(stdout, /^ {4}1 {2}pay \(payment hash (77){32}\): as much as --amount says by invoice to/m);
+  const json: unknown = JSON.parse((await run('approvals', '--state', state, '--json')).stdout);
+  t.like(json, { asked: { 0: { id: 1, amount_msat: undefined } } });
+  const bare = await run('approve', '1', '--state', state);
+  t.is(bare.code, 2);
+  t.regex(bare.stderr, /its invoice has no amount: keyhold approve 1 --amount MSAT says what it may cost/);
+  const given = await run('approve', '1', '--amount', '7_000', '--state', state);
+  t.regex(given.stdout, /^allowed as 2: pay \(payment hash (77){32}\): 7 sat; once/);
+  t.like(await desk.approve({ ...payment, amountMsat: 0n }, now), { amountMsat: 7000n });
+  t.is(await desk.approve(spend, now), false);
+  const other = await run('approve', '3', '--amount', '7000', '--state', state);
+  t.regex(other.stderr, /amount: number 3 has an amount of its own/);
+});
+
 test.serial('approved in advance, and taken back', async (t) => {
   const { desk, state } = await listening(t);
   const output = await run('approve', '--output', `${address}:20_000`, '--uses', '2', '--json', '--state', state);
@@ -214,7 +232,11 @@ const mistakes: readonly (readonly [what: string, args: readonly string[], sente
   ['an amount with a point', ['--output', `${address}:0.5`], /--output: expected a whole amount above 0, got 0.5/],
   ['a node id that is none', ['--keysend', '02ab:5'], /--keysend: expected a node id/],
   ['an invoice that is none', ['--invoice', 'lnbc1'], /--invoice: /],
-  ['an amount for nothing', ['--keysend', `${payee}:5`, '--amount', '5'], /--amount: expected it with --invoice/],
+  [
+    'an amount for nothing',
+    ['--keysend', `${payee}:5`, '--amount', '5'],
+    /--amount: expected it with NUMBER or --invoice/,
+  ],
   ['to take back what has no number', ['--keysend', `${payee}:5`, '--withdraw'], /--withdraw: expected a NUMBER/],
 ];
 

@@ -9,7 +9,8 @@ import { secp } from './world.ts';
 
 export interface InvoiceTerms {
   /** Millionths of a bitcoin. */
-  readonly micro: number;
+  /** Undefined where the payer chooses. */
+  readonly micro: number | undefined;
   readonly hash: Uint8Array;
   readonly description: string;
   /** Unix seconds. */
@@ -30,7 +31,7 @@ function field(type: number, bytes: Uint8Array): number[] {
 export function unsignedInvoice({ micro, hash, description, createdAt }: InvoiceTerms) {
   const secret = field(16, new Uint8Array(32).fill(5));
   const data = [...words(createdAt, 7), ...field(1, hash), ...secret, ...field(13, utf8(description))];
-  return { hrp: `lnbcrt${micro}u`, words: data };
+  return { hrp: micro === undefined ? 'lnbcrt' : `lnbcrt${micro}u`, words: data };
 }
 
 export function signedInvoice(payee: NodeKeys, terms: InvoiceTerms): string {

@@ -5,6 +5,7 @@ import { toHex } from '../../../proto/bytes.ts';
 import { Desk } from '../../../signer/policy/desk.ts';
 import { attack, refused } from './attack.ts';
 import { hashOf, TestChannel } from './channel.ts';
+import { signedInvoice } from './invoice.ts';
 import { lightningd, nodeKeys, World } from './world.ts';
 
 const hash = hashOf('payment');
@@ -186,4 +187,50 @@ attack('a leave that lasts for a week pays the same keysend again the next day',
     channel.setFeerate(1300);
     await channel.commit();
   },
+});
+
+/** An invoice that leaves the amount to its payer, and the owner's desk that is asked about it. */
+async function amountless(settings: Partial<World['settings']> = {}) {
+  const world = await World.open({ settings: { feeBudgetMsat: 5000n, feeBudgetPercent: 1, ...settings } });
+  const seconds = world.now / 1000;
+  const desk = new Desk();
+  world.answer = (purpose) => desk.approve(purpose, seconds);
+  const terms = { micro: undefined, hash, description: 'as you like', createdAt: seconds };
+  const terms24h = { uses: 1, expires: seconds + 86_400 };
+  return { world, desk, terms24h, invoice: signedInvoice(nodeKeys(50), terms) };
+}
+
+test('policy-commitment-payment-approved: an invoice without an amount waits for one, and fails no channel', async (t) => {
+  const { world, desk, terms24h, invoice } = await amountless();
+  const channel = await TestChannel.open(world);
+  t.false(await world.preapproveInvoice(invoice));
+  t.false(await world.preapproveInvoice(invoice), 'lightningd tries again');
+  t.like(desk.asked, { 0: { id: 1, times: 2, purpose: { kind: 'pay', how: 'invoice', amountMsat: 0n } }, length: 1 });
+  desk.allowAsked(1, terms24h, msat);
+  t.true(await world.preapproveInvoice(invoice));
+  t.true(await world.preapproveInvoice(invoice), 'a second attempt');
+  channel.add({ from: 'us', msat: msat + msat / 50n, hash });
+  await refused(t, 'policy-commitment-payment-approved', channel.signTheirs(), 'more than was said');
+  channel.updates.logs.local.pop();
+  const first = channel.add({ from: 'us', msat: msat + msat / 100n, hash });
+  await channel.commit();
+  channel.fulfil(first);
+  await channel.commit();
+  t.false(await world.preapproveInvoice(invoice), 'it is paid');
+});
+
+test('policy-commitment-payment-approved: with limits an invoice without an amount is judged by its HTLCs', async (t) => {
+  const { world, desk, invoice } = await amountless({ autoPayMsat: msat, paymentsMsatPerDay: 10n * msat });
+  t.true(await world.preapproveInvoice(invoice));
+  t.deepEqual(desk.asked, []);
+});
+
+test('policy-commitment-payment-approved: a yes to an invoice without an amount lasts until it was used, whatever is asked later', async (t) => {
+  const { world, desk, terms24h, invoice } = await amountless();
+  t.false(await world.preapproveInvoice(invoice));
+  desk.allowAsked(1, terms24h, 3000n);
+  await world.restart();
+  t.true(await world.preapproveInvoice(invoice));
+  desk.withdraw(2);
+  t.true(await world.preapproveInvoice(invoice), 'it is in the state');
 });
