@@ -54,11 +54,6 @@ export function scriptsOf(context: Pick<Context, 'secp'>, key: KeyPair): readonl
   return Object.values(forms).map(({ of }) => of(context, key));
 }
 
-/** Every script of the wallet's key `index`: of the one key that lightning_hsmd would sign with. */
-export function walletScripts(context: Pick<Context, 'secp' | 'keys'>, index: number): readonly Uint8Array[] {
-  return scriptsOf(context, context.keys.walletKey(index));
-}
-
 function learn(context: Context, form: Form, { indexes, scripts }: Known, index: number): void {
   if (indexes.has(index)) return;
   if (indexes.size >= remembered) {
