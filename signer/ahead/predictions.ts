@@ -10,6 +10,7 @@ import { type Call, calls, lightningdCapabilities, type RequestOf } from '../../
 import { decodeMessage, encodeMessage } from '../../proto/hsmd/message.ts';
 import type { Secp } from '../crypto/secp.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
+import { ownPart } from '../keys/own_part.ts';
 import { channelOf } from '../lightning/channel.ts';
 import { htlcRequests } from '../lightning/htlc_tx.ts';
 import { commitmentKeys } from '../lightning/keys.ts';
@@ -88,13 +89,14 @@ function htlcTransactions(
   const [input] = tx.tx.inputs;
   const spent = spentOutput(tx.psbt, 0);
   if (setup === undefined || input === undefined || spent === undefined) return [];
-  const { basepoints, funding: ours } = keys.channel(client.nodeId, client.dbid);
-  const channel = channelOf(setup, basepoints);
+  const ours = keys.channel(client.nodeId, client.dbid);
+  const channel = channelOf(setup, ours.basepoints);
   const { txid, vout } = input;
-  const funding = { txid, vout, value: spent.amount, localPubkey: ours.point, remotePubkey: remoteFundingKey };
+  const localPubkey = ours.funding.point;
+  const funding = { txid, vout, value: spent.amount, localPubkey, remotePubkey: remoteFundingKey };
   const id = { channel, funding, owner: 'remote', number: commitNum } as const;
   const commitment = recogniseCommitment(
-    { ...id, keys: commitmentKeys(secp, channel, 'remote', remotePerCommit) },
+    { ...id, keys: commitmentKeys(secp, channel, 'remote', remotePerCommit, ownPart(secp, ours)) },
     { tx, htlcs, feerate },
   );
   if (!commitment.ok) return [];
