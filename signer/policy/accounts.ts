@@ -10,26 +10,40 @@ import type { ChannelState } from '../state/channel_state.ts';
 import type { NodeState } from '../state/node_state.ts';
 import { without } from '../state/settlement.ts';
 import { allowPayment } from './payment.ts';
-import { rereadFor } from './reread.ts';
+import { rereadFor, withoutRoom } from './reread.ts';
 import type { Scope } from './scope.ts';
 import { feeBudget } from './settings.ts';
 import { type Shortage, shortages } from './shortage.ts';
 import { afford } from './unlisted.ts';
 import { type Outcome, type Step, waysOf, wentThisWay, withSide } from './ways.ts';
 
+/** Why the likeliest way is not allowed: what is newly offered first, for the owner is asked about that. */
+interface Disallowed extends Outcome {
+  readonly short: readonly [Shortage, ...Shortage[]];
+}
+
+function isShort(found: NodeState | Disallowed['short']): found is Disallowed['short'] {
+  return Array.isArray(found);
+}
+
+/** Ways that are tried, at most: beyond the likeliest ones nothing is learnt, and a hostile host shall not keep the signer busy. */
+const mostTried = 30;
+
 /**
- * The node after these payments, or the first of them that is short. What is dust in one commitment is an HTLC in
+ * The node after these payments, or those of them that are short. What is dust in one commitment is an HTLC in
  * another, of a lower dust limit: it may come in unseen and go out listed. So it counts like what is listed nowhere.
  */
-function covered(scope: Scope, node: NodeState, short: Iterable<Shortage>): NodeState | Shortage {
+function covered(scope: Scope, node: NodeState, all: Iterable<Shortage>): NodeState | Disallowed['short'] {
   let after = node;
-  for (const shortage of short) {
+  const short: Shortage[] = [];
+  for (const shortage of all) {
     const isDust = shortage.tag !== 'policy-payment-once' && shortage.out <= scope.settings.maxDustSat * 1000n;
     const affordable = isDust ? afford(scope, after, shortage.added) : undefined;
-    if (affordable === undefined) return shortage;
-    after = affordable;
+    if (affordable === undefined) short.push(shortage);
+    else after = affordable;
   }
-  return after;
+  const [first, ...others] = short;
+  return first === undefined ? after : [first, ...others];
 }
 
 /** The likeliest way that is allowed, or why the likeliest is not; undefined where there is none. */
@@ -39,7 +53,7 @@ function explain(
   before: ChannelState,
   accepted: ChannelState,
   step: Step,
-): Outcome | (Outcome & { readonly short: Shortage }) | undefined {
+): Outcome | Disallowed | undefined {
   const { owner } = step;
   const was = before.sides[owner].accepted.at(-1)?.htlcs ?? [];
   const is = accepted.sides[owner].accepted.at(-1)?.htlcs ?? [];
@@ -49,11 +63,14 @@ function explain(
   // What is newly offered goes out whichever way it was: the owner is asked about that before anything is in doubt.
   const offered = hashes(added);
   const ways = waysOf(scope, node, before, accepted, step);
-  let likeliest: (Outcome & { readonly short: Shortage }) | undefined;
-  for (const way of ways) {
+  let likeliest: Disallowed | undefined;
+  for (const way of ways.slice(0, mostTried)) {
     const after = covered(scope, way.node, shortages(scope, node, before, way.channel, changed));
-    if (!('hash' in after)) return { channel: wentThisWay(way, ways, owner, removed), node: after };
-    if (likeliest === undefined || (offered.has(after.hash) && !offered.has(likeliest.short.hash)))
+    if (!isShort(after)) {
+      const channel = wentThisWay(way, ways, owner, removed);
+      return { channel, node: withoutRoom(scope, after, channel, changed) };
+    }
+    if (likeliest === undefined || (offered.has(after[0].hash) && !offered.has(likeliest.short[0].hash)))
       likeliest = { channel: way.channel, node: way.node, short: after };
   }
   return likeliest;
@@ -61,13 +78,13 @@ function explain(
 
 /**
  * The channel and the node after the step. `accepted` is the channel with the new commitment in it, its payments not yet
- * settled. Asks the owner about payments that nothing else allows.
+ * settled. Where nothing else allows a payment, what ended in doubt is read another way; then the owner is asked.
  */
 export async function settle(scope: Scope, before: ChannelState, accepted: ChannelState, step: Step): Promise<Outcome> {
-  const [reread, askedFor] = [new Set<string>(), new Set<string>()];
-  let { node } = scope.state;
+  const askedFor = new Set<string>();
+  let [node, isReread] = [scope.state.node, false];
   const asked = async (short: Shortage) => {
-    if (!isAskable(short, node) || askedFor.has(short.hash)) return undefined;
+    if (!isAskable(scope, short, node) || askedFor.has(short.hash)) return undefined;
     askedFor.add(short.hash);
     return await ask(scope, node, short);
   };
@@ -82,11 +99,10 @@ export async function settle(scope: Scope, before: ChannelState, accepted: Chann
     }
     if (!('short' in outcome)) return outcome;
     const { short } = outcome;
-    const isKnown = reread.has(short.hash);
-    reread.add(short.hash);
-    const more = (isKnown ? undefined : rereadFor(scope, node, short, reread)) ?? (await asked(short));
+    const more = (isReread ? undefined : rereadFor(scope, node, short)) ?? (await asked(short[0]));
+    isReread = true;
     if (more === undefined) {
-      scope.broken(short.tag, short.facts);
+      scope.broken(short[0].tag, short[0].facts);
       return { channel: outcome.channel, node: outcome.node };
     }
     node = more;
@@ -97,10 +113,11 @@ export async function settle(scope: Scope, before: ChannelState, accepted: Chann
  * No word of the owner's makes time, or a payment that was made a new one. But parts of a payment without an invoice are
  * asked about as they come.
  */
-function isAskable({ tag, hash }: Shortage, { approvals }: NodeState): boolean {
+function isAskable({ state }: Scope, { tag, hash }: Shortage, { approvals }: NodeState): boolean {
   if (tag === 'policy-routing-cltv-delta') return false;
   const approval = approvals.get(hash);
-  return tag !== 'policy-payment-once' || (approval?.soFar === true && approval.usesLeft > 0);
+  const isUnderWay = approval?.soFar === true && approval.usesLeft > 0 && state.flows(hash, undefined).length > 0;
+  return tag !== 'policy-payment-once' || isUnderWay;
 }
 
 /** An HTLC without an invoice or beyond its amount: the owner is asked for all that goes out under its hash. */

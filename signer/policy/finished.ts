@@ -1,16 +1,17 @@
 /**
  * Payments that are over, so that the state grows with open ones only. A payment is over in a channel when no commitment
- * that may confirm has an HTLC of it, and its two sides agree on what was paid: that is the node's to remember then, for as
- * long as the payment is open in another channel or in doubt. Over everywhere, it has used its approval up, and what came
- * in for it covers nothing any more.
+ * that may confirm has an HTLC of it: what was settled is the node's to remember then, for as long as the payment is open
+ * in another channel or in doubt. Over everywhere, it has used its approval up, and what came in for it covers nothing any
+ * more.
  */
 
-import type { ChannelState, SideState } from '../state/channel_state.ts';
-import { type Doubt, doubtsAbout, mostDoubts } from '../state/doubt.ts';
+import { type ChannelState, freshChannel, type SideState } from '../state/channel_state.ts';
+import { type Doubt, doubtsAbout, newest, sharedDoubts } from '../state/doubt.ts';
 import { comesIn, flowOf, goesOut, hashesOf, nothingSettled } from '../state/flows.ts';
 import type { NodeState } from '../state/node_state.ts';
 import { channelKey } from '../state/state.ts';
-import { agreed } from './agreed.ts';
+import { reconciled } from './reconciled.ts';
+import { withoutRoom } from './reread.ts';
 import type { Changes, Scope } from './scope.ts';
 
 /** The node without a payment that is over everywhere, of which `out` msat were paid. */
@@ -26,9 +27,9 @@ function withoutPayment(node: NodeState, hash: string, out: bigint): NodeState {
 function withDoubts({ state }: Scope, before: NodeState, doubts: readonly Doubt[]): NodeState {
   if (doubts.length === 0) return before;
   const all = [...before.doubts, ...doubts];
-  const kept = all.slice(-mostDoubts);
+  const kept = newest(all);
   let node: NodeState = { ...before, doubts: kept };
-  for (const hash of all.slice(0, -mostDoubts).flatMap((doubt) => [...doubt.keys()]))
+  for (const hash of all.slice(0, all.length - kept.length).flatMap((doubt) => [...doubt.keys()]))
     if (!isDoubted(node, hash) && state.flows(hash, undefined).length === 0)
       node = withoutPayment(node, hash, node.settled.get(hash)?.out ?? 0n);
   return node;
@@ -59,21 +60,26 @@ export function withoutFinished(scope: Scope, before: ChannelState, after: Chann
     ...after,
     sides: { local: { ...local, settled: new Map() }, remote: { ...remote, settled: new Map() } },
   });
-  const isOpen = (hash: string) => inFlight.has(hash);
-  if ([...hashesOf(before)].every(isOpen)) return { channel: after };
-  const { channel: last, disputed, doubts } = agreed(after, isOpen);
-  const ended = new Set([...hashesOf(before)].filter((hash) => !isOpen(hash) && !disputed.has(hash)));
-  const node = withEnded(scope, withDoubts(scope, scope.state.node, doubts), last, ended);
+  const ended = new Set([...hashesOf(before)].filter((hash) => !inFlight.has(hash)));
+  if (ended.size === 0) return { channel: after };
+  const isOver = (hash: string) => ended.has(hash);
+  const last = reconciled(after, isOver);
+  const about = (side: SideState) => doubtsAbout(side.doubts ?? [], isOver);
+  const doubts = sharedDoubts(about(last.sides.local), about(last.sides.remote));
   const remaining = ({ settled, doubts = [], ...side }: SideState): SideState => ({
     ...side,
-    settled: new Map([...settled].filter(([hash]) => !ended.has(hash))),
-    doubts: doubtsAbout(doubts, (hash) => !ended.has(hash)),
+    settled: new Map([...settled].filter(([hash]) => !isOver(hash))),
+    doubts: doubtsAbout(doubts, (hash) => !isOver(hash)),
   });
   const channel = { ...last, sides: { local: remaining(last.sides.local), remote: remaining(last.sides.remote) } };
+  const counted = withEnded(scope, withDoubts(scope, scope.state.node, doubts), last, ended);
+  const node = withoutRoom(scope, counted, channel, ended);
   return { channel, ...(node !== scope.state.node && { node }) };
 }
 
 /** The node without a channel: whatever could go out of it counts as gone. */
 export function nodeWithout(scope: Scope, channel: ChannelState): NodeState {
-  return withEnded(scope, scope.state.node, channel, hashesOf(channel));
+  const hashes = hashesOf(channel);
+  const node = withEnded(scope, scope.state.node, channel, hashes);
+  return withoutRoom(scope, node, freshChannel(channel.peer, channel.dbid), hashes);
 }

@@ -4,7 +4,7 @@
  * no more goes out in the end than came in and was approved.
  */
 
-import type { Settled } from '../state/channel_state.ts';
+import type { ChannelState, Settled } from '../state/channel_state.ts';
 import { certain, type Doubt, moved } from '../state/doubt.ts';
 import type { Entries } from '../state/entries.ts';
 import { nothingSettled } from '../state/flows.ts';
@@ -30,23 +30,15 @@ function recounted(scope: Scope, node: NodeState, index: number, from: string, t
   return { ...(afford(scope, node, msat) ?? node), doubts, settled: less };
 }
 
-/**
- * The node with what this payment lacks counted for others, none of them `short` (hashes in hex); undefined where not all
- * of it may have been paid for those.
- */
-export function rereadFor(
-  scope: Scope,
-  node: NodeState,
-  { hash, added }: Shortage,
-  short: ReadonlySet<string>,
-): NodeState | undefined {
+/** The node with what this payment lacks counted for others, none of them `short` (hashes in hex), as far as that goes. */
+function reread(scope: Scope, node: NodeState, { hash, added }: Shortage, short: ReadonlySet<string>): NodeState {
   let [after, left] = [node, added];
   const shift = (index: number, to: string | undefined) => {
     const doubt: Doubt = after.doubts[index] ?? new Map();
     const paid = (doubt.get(hash) ?? certain).paid;
     const room =
       to === undefined
-        ? affordable(scope, after)
+        ? smallest(affordable(scope, after), scope.settings.maxTrimmedSat * 1000n)
         : smallest((doubt.get(to) ?? certain).failed, roomFor(scope, after, to));
     const msat = smallest(left, paid, room);
     if (msat <= 0n) return;
@@ -55,8 +47,32 @@ export function rereadFor(
   };
   const about = [...node.doubts.keys()].filter((index) => node.doubts[index]?.has(hash));
   for (const index of about)
-    for (const other of node.doubts[index]?.keys() ?? []) if (!short.has(other)) shift(index, other);
+    for (const other of node.doubts[index]?.keys() ?? []) if (left > 0n && !short.has(other)) shift(index, other);
   // Readings differ by what may be dust.
   if (left < added) for (const index of about) shift(index, undefined);
-  return left > 0n ? undefined : after;
+  return left > 0n ? node : after;
+}
+
+/** The node with what these payments lack counted for others; undefined where none of it may have been paid for those. */
+export function rereadFor(scope: Scope, node: NodeState, shortages: readonly Shortage[]): NodeState | undefined {
+  const short = new Set(shortages.map(({ hash }) => hash));
+  const after = shortages.reduce((counted, shortage) => reread(scope, counted, shortage, short), node);
+  return after === node ? undefined : after;
+}
+
+/**
+ * The node after these payments (hashes in hex) changed in a channel: what cannot have been paid any more, since what it
+ * would have been paid from is gone, never counts as paid again, whatever comes in for it later.
+ */
+export function withoutRoom(scope: Scope, node: NodeState, after: ChannelState, hashes: Iterable<string>): NodeState {
+  let { doubts } = node;
+  for (const hash of hashes)
+    doubts = doubts.map((doubt) => {
+      const reading = doubt.get(hash);
+      if (reading === undefined || reading.failed === 0n) return doubt;
+      const room = roomFor(scope, node, hash, after);
+      if (room >= reading.failed) return doubt;
+      return new Map(doubt).set(hash, { paid: reading.paid, failed: room > 0n ? room : 0n });
+    });
+  return doubts.every((doubt, i) => doubt === node.doubts[i]) ? node : { ...node, doubts };
 }

@@ -112,9 +112,14 @@ function shortageOf(scope: Scope, node: NodeState, payment: Payment): Shortage |
   return found;
 }
 
-/** Msat that may be counted as paid for one payment (hash in hex) beyond those that are, of HTLCs that are gone. */
-export function roomFor(scope: Scope, node: NodeState, hash: string): bigint {
-  const flows = [...scope.state.flows(hash, undefined), settledFlow(node.settled.get(hash) ?? nothingSettled)];
+/**
+ * Msat that may be counted as paid for one payment (hash in hex) beyond those that are, of HTLCs that are gone; with
+ * `after` in place of that channel as it is.
+ */
+export function roomFor(scope: Scope, node: NodeState, hash: string, after?: ChannelState): bigint {
+  const elsewhere = scope.state.flows(hash, after && channelKey(after.peer, after.dbid));
+  const ended = settledFlow(node.settled.get(hash) ?? nothingSettled);
+  const flows = [...elsewhere, ended, ...(after === undefined ? [] : [flowOf(after, hash)])];
   const { amountMsat, feeBudgetMsat } = counting(scope, node.approvals.get(hash), true) ?? {
     amountMsat: 0n,
     feeBudgetMsat: 0n,
@@ -138,7 +143,7 @@ export function* shortages(
     const elsewhere = [...scope.state.flows(hash, key), settledFlow(node.settled.get(hash) ?? nothingSettled)];
     const was = [...elsewhere, flowOf(before, hash)];
     const now = [...elsewhere, flowOf(after, hash)];
-    const approval = counting(scope, node.approvals.get(hash), goesOut(was) > 0n);
+    const approval = counting(scope, node.approvals.get(hash), expiriesOut(was).size > 0);
     const shortage = shortageOf(scope, node, { hash, was, now, approval });
     if (shortage !== undefined) yield shortage;
   }

@@ -8,7 +8,7 @@ import type { Htlc } from '../../proto/hsmd/fields.ts';
 import { otherSide, type Side } from '../lightning/channel.ts';
 import { balanceOf, channelLoss, entered, type Interval } from '../state/account.ts';
 import type { ChannelState, Settled, SideState } from '../state/channel_state.ts';
-import { doubtOf, mostDoubts } from '../state/doubt.ts';
+import { doubtsOf, newest } from '../state/doubt.ts';
 import { nothingSettled } from '../state/flows.ts';
 import type { NodeState } from '../state/node_state.ts';
 import { type Settlement, type Slack, settlements, without } from '../state/settlement.ts';
@@ -122,8 +122,8 @@ export function wentThisWay(
   removed: readonly Htlc[],
 ): ChannelState {
   const others = ways.map((each) => each.settlement);
-  const doubt = doubtOf(removed, settlement, others);
-  if (doubt === undefined) return channel;
+  const doubts = doubtsOf(removed, settlement, others);
+  if (doubts.length === 0) return channel;
   const side = channel.sides[owner];
-  return withSide(channel, owner, { ...side, doubts: [...(side.doubts ?? []), doubt].slice(-mostDoubts) });
+  return withSide(channel, owner, { ...side, doubts: newest([...(side.doubts ?? []), ...doubts]) });
 }

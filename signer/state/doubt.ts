@@ -17,34 +17,68 @@ export interface Reading {
 /** By payment hash (hex): what is counted for one may belong to another. */
 export type Doubt = ReadonlyMap<string, Reading>;
 
-/** Channels and the node remember the newest: of what is older the reading stands. */
-export const mostDoubts = 32;
-
 /** Of a payment that no doubt is about. */
 export const certain: Reading = { paid: 0n, failed: 0n };
 
-/**
- * What `chosen` leaves open of the HTLCs that left (`removed`), where `ways` are as good; undefined where nothing. What came in
- * is never in doubt: that the owner was paid is not taken back.
- */
-export function doubtOf(removed: readonly Htlc[], chosen: Settlement, ways: readonly Settlement[]): Doubt | undefined {
-  const readings = [chosen, ...ways].map(({ paid }) => new Set(paid));
-  const [counted = new Set<Htlc>()] = readings;
-  const offered = removed.filter(({ side }) => side === 'local');
-  const differing = offered.filter((htlc) => readings.some((paid) => paid.has(htlc) !== counted.has(htlc)));
-  // Not every way is tried where many are equal: those are as good as one another.
-  const amounts = new Set(differing.map(({ amount }) => amount));
-  const doubt = new Map<string, Reading>();
-  for (const htlc of offered.filter(({ amount }) => amounts.has(amount))) {
-    const hash = toHex(htlc.paymentHash);
-    const { paid, failed } = doubt.get(hash) ?? certain;
-    doubt.set(hash, counted.has(htlc) ? { paid: paid + htlc.amount, failed } : { paid, failed: failed + htlc.amount });
+/** Payments in doubt that are remembered: of what is older the reading stands. */
+export const mostDoubted = 256;
+
+/** The newest of these doubts, as many as are remembered. */
+export function newest(doubts: readonly Doubt[]): readonly Doubt[] {
+  let [kept, count] = [doubts.length, 0];
+  for (const { size } of doubts.toReversed()) {
+    count += size;
+    if (count > mostDoubted) break;
+    kept -= 1;
   }
-  return isOpen(doubt) ? doubt : undefined;
+  return doubts.slice(kept);
+}
+
+/**
+ * HTLCs of which each may stand for others of its group, by ways to explain a step: equal ones, and those that a way tells
+ * otherwise than `counted` does. What a way changes in two groups at once says nothing that the two do not.
+ */
+function groupsOf(offered: readonly Htlc[], counted: ReadonlySet<Htlc>, ways: readonly Settlement[]) {
+  const byAmount = new Map<bigint, Htlc[]>();
+  for (const htlc of offered) byAmount.set(htlc.amount, [...(byAmount.get(htlc.amount) ?? []), htlc]);
+  let groups: readonly ReadonlySet<Htlc>[] = [...byAmount.values()].map((equal) => new Set(equal));
+  const changes = ways.map(({ paid }) => {
+    const other = new Set(paid);
+    return offered.filter((htlc) => other.has(htlc) !== counted.has(htlc));
+  });
+  const grouped = new Set([...groups].filter(({ size }) => size > 1).flatMap((group) => [...group]));
+  for (const change of changes.sort((a, b) => a.length - b.length)) {
+    if (change.length < 2 || change.every((htlc) => grouped.has(htlc))) continue;
+    const touched = groups.filter((group) => change.some((htlc) => group.has(htlc)));
+    groups = [...groups.filter((group) => !touched.includes(group)), new Set(touched.flatMap((group) => [...group]))];
+    for (const htlc of touched.flatMap((group) => [...group])) grouped.add(htlc);
+  }
+  return groups;
+}
+
+/**
+ * What `chosen` leaves open of the HTLCs that left (`removed`), where `ways` are as good. What came in is never in doubt:
+ * that the owner was paid is not taken back.
+ */
+export function doubtsOf(removed: readonly Htlc[], chosen: Settlement, ways: readonly Settlement[]): readonly Doubt[] {
+  const offered = removed.filter(({ side }) => side === 'local');
+  if (offered.length < 2) return [];
+  const counted = new Set(chosen.paid);
+  const doubts = groupsOf(offered, counted, ways).map((group): Doubt => {
+    const doubt = new Map<string, Reading>();
+    for (const htlc of group) {
+      const hash = toHex(htlc.paymentHash);
+      const { paid, failed } = doubt.get(hash) ?? certain;
+      const more = counted.has(htlc) ? { paid: paid + htlc.amount, failed } : { paid, failed: failed + htlc.amount };
+      doubt.set(hash, more);
+    }
+    return doubt;
+  });
+  return doubts.filter(isOpen);
 }
 
 /** Whether what one counts as paid could be another's. */
-function isOpen(doubt: Doubt): boolean {
+export function isOpen(doubt: Doubt): boolean {
   const readings = [...doubt.values()];
   return doubt.size > 1 && readings.some(({ paid }) => paid > 0n) && readings.some(({ failed }) => failed > 0n);
 }
@@ -54,11 +88,32 @@ export function doubtsAbout(doubts: readonly Doubt[], isIn: (hash: string) => bo
   return doubts.map((doubt): Doubt => new Map([...doubt].filter(([hash]) => isIn(hash)))).filter(isOpen);
 }
 
+function smaller(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+/** What two sides that read alike both leave open. A payment that several doubts of a side are about is not looked into. */
+export function sharedDoubts(local: readonly Doubt[], remote: readonly Doubt[]): readonly Doubt[] {
+  const isOnce = (hash: string) =>
+    [local, remote].every((doubts) => doubts.filter((doubt) => doubt.has(hash)).length === 1);
+  const both = (a: Doubt, b: Doubt): Doubt =>
+    new Map(
+      [...a].flatMap(([hash, { paid, failed }]) => {
+        const other = b.get(hash);
+        // Of other amounts, they are other HTLCs of the payment.
+        if (other === undefined || !isOnce(hash) || paid + failed !== other.paid + other.failed) return [];
+        return [[hash, { paid: smaller(paid, other.paid), failed: smaller(failed, other.failed) }]];
+      }),
+    );
+  return local.flatMap((a) => remote.map((b) => both(a, b))).filter(isOpen);
+}
+
 /** The doubt after `msat` of what `from` counts as paid counts as paid for `to`, or for none. */
 export function moved(doubt: Doubt, from: string, to: string | undefined, msat: bigint): Doubt {
   const next = new Map(doubt);
-  const [source, target] = [doubt.get(from) ?? certain, to === undefined ? undefined : doubt.get(to)];
+  const source = doubt.get(from) ?? certain;
   next.set(from, { paid: source.paid - msat, failed: source.failed + msat });
+  const target = to === undefined ? undefined : doubt.get(to);
   if (to !== undefined && target !== undefined)
     next.set(to, { paid: target.paid + msat, failed: target.failed - msat });
   return next;
