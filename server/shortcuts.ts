@@ -12,7 +12,7 @@ import { KnownReplies, requestSha256 } from './ahead.ts';
 import { misfit } from './fitting.ts';
 import { PublicAnswers } from './public_answers.ts';
 
-/** Calls whose reply to the same bytes is always the same and moves nothing: lightningd repeats them, some every block. */
+/** Calls whose reply to the same bytes is always the same and moves nothing that the first did not: lightningd repeats them, some every block. */
 const sameAgain: ReadonlySet<Call> = new Set<Call>([
   'getChannelBasepoints',
   'getOutputScriptpubkey',

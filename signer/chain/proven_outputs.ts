@@ -5,7 +5,7 @@ import type { ChainState } from './chain.ts';
 import { checkInclusion, type InclusionProof, ProofError } from './proof.ts';
 import type { ExpectedOutput } from './view.ts';
 
-/** Outputs asked about; each is a channel's funding. */
+/** Outputs asked about: channels' fundings, and HTLCs that come back. */
 const mostWanted = 1000;
 
 interface Wanted {
@@ -28,9 +28,10 @@ export class ProvenOutputs {
     return before === undefined || !sameOutput(before.output, output);
   }
 
-  /** Those without a proof that holds. */
+  /** Those without a proof that holds, the one asked about last first: of two that exclude each other one never has a proof. */
   lacking(chain: ChainState): readonly ExpectedOutput[] {
-    return [...this.#wanted.values()].flatMap(({ output }) => (this.depth(chain, output) > 0 ? [] : [output]));
+    const newestFirst = [...this.#wanted.values()].reverse();
+    return newestFirst.flatMap(({ output }) => (this.depth(chain, output) > 0 ? [] : [output]));
   }
 
   /** Takes a proof for those outputs of its transaction that are as expected. Throws ProofError where not all are. */

@@ -162,6 +162,6 @@ export async function accept(
   }
   if (number === 0n) return openedWith(scope, accepted, commitment, shown);
   const slack = slackOf(scope, state.sides[owner], contentOf(commitment), commitment);
-  const { channel, node } = await settle(scope, state, accepted, { owner, shown, slack });
-  return { channel, ...(node !== scope.state.node && { node }) };
+  const { channel, node, others } = await settle(scope, state, accepted, { owner, shown, slack });
+  return { channel, others, ...(node !== scope.state.node && { node }) };
 }

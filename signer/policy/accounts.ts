@@ -9,8 +9,10 @@ import { entered } from '../state/account.ts';
 import type { ChannelState } from '../state/channel_state.ts';
 import type { NodeState } from '../state/node_state.ts';
 import { without } from '../state/settlement.ts';
+import { channelKey } from '../state/state.ts';
 import { allowPayment } from './payment.ts';
 import { rereadFor, withoutRoom } from './reread.ts';
+import { returnedOf, withChannels } from './returned.ts';
 import type { Scope } from './scope.ts';
 import { feeBudget } from './settings.ts';
 import { type Shortage, shortages } from './shortage.ts';
@@ -76,13 +78,26 @@ function explain(
   return likeliest;
 }
 
+/** And channels that are known to be closed since. */
+type Settled = Outcome & { readonly others: readonly ChannelState[] };
+
 /**
  * The channel and the node after the step. `accepted` is the channel with the new commitment in it, its payments not yet
- * settled. Where nothing else allows a payment, what ended in doubt is read another way; then the owner is asked.
+ * settled. Where nothing else allows a payment, what ended in doubt is read another way, and the chain is asked what came
+ * back; then the owner is asked.
  */
-export async function settle(scope: Scope, before: ChannelState, accepted: ChannelState, step: Step): Promise<Outcome> {
+export async function settle(begun: Scope, before: ChannelState, accepted: ChannelState, step: Step): Promise<Settled> {
   const askedFor = new Set<string>();
+  const others = new Map<string, ChannelState>();
+  let scope = begun;
   let [node, isReread] = [scope.state.node, false];
+  const cameBack = async (short: readonly Shortage[]) => {
+    const hashes = new Set(short.map(({ hash }) => hash));
+    const returned = await returnedOf(scope, hashes, channelKey(before.peer, before.dbid));
+    for (const each of returned) others.set(channelKey(each.peer, each.dbid), each);
+    if (returned.length > 0) scope = { ...scope, state: withChannels(scope.state, returned) };
+    return returned.length > 0;
+  };
   const asked = async (short: Shortage) => {
     if (!isAskable(scope, short, node) || askedFor.has(short.hash)) return undefined;
     askedFor.add(short.hash);
@@ -95,15 +110,17 @@ export async function settle(scope: Scope, before: ChannelState, accepted: Chann
       scope.broken('policy-commitment-balance', { before: side.account.ours / 1000n, after: step.shown.most / 1000n });
       // Only a warning: what comes next is compared with what was let pass.
       const account = entered(side.account, 0n, step.shown);
-      return { channel: withSide(accepted, step.owner, { ...side, account }), node };
+      return { channel: withSide(accepted, step.owner, { ...side, account }), node, others: [] };
     }
-    if (!('short' in outcome)) return outcome;
+    if (!('short' in outcome)) return { ...outcome, others: [...others.values()] };
     const { short } = outcome;
-    const more = (isReread ? undefined : rereadFor(scope, node, short)) ?? (await asked(short[0]));
+    const other = isReread ? undefined : rereadFor(scope, node, short);
     isReread = true;
+    if (other === undefined && (await cameBack(short))) continue;
+    const more = other ?? (await asked(short[0]));
     if (more === undefined) {
       scope.broken(short[0].tag, short[0].facts);
-      return { channel: outcome.channel, node: outcome.node };
+      return { channel: outcome.channel, node: outcome.node, others: [...others.values()] };
     }
     node = more;
   }

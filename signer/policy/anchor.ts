@@ -16,6 +16,7 @@ import { assemble } from '../lightning/template.ts';
 import { basisAt, type Found, findCommitment, ourPointAt, setUp } from './commitments.ts';
 import { mostFee, signedWeight } from './fees.ts';
 import { isSafe } from './our_scripts.ts';
+import { reclaiming, withReclaim } from './reclaim.ts';
 import type { Checks, Scope, Verdict } from './scope.ts';
 import { checkAmounts, claimedInputs, listsKey, signsAll, type WalletInput } from './wallet_inputs.ts';
 
@@ -128,7 +129,10 @@ function htlcTxMingle(scope: Scope, request: RequestOf<'signHtlcTxMingle'>): Ver
   const lost = lossOf(scope, psbt, claimed, new Set(paired.keys()));
   const saves = [...paired.values()].reduce((sum, amount) => sum + amount, 0n);
   checkFee(scope, lost, weightOf(psbt), saves);
-  return {};
+  const channel = setUp(scope, request.peerId, request.dbid);
+  if (channel === undefined) return {};
+  const remember = (known: typeof channel, index: number) => withReclaim(scope, known, 'local', psbt.tx, index);
+  return reclaiming(channel, [...paired.keys()].reduce(remember, channel));
 }
 
 export const bumpChecks: Checks<Bump> = { signAnchorspend: anchorspend, signHtlcTxMingle: htlcTxMingle };

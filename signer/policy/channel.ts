@@ -11,6 +11,7 @@ import { outpointOf } from './commitment.ts';
 import { nodeWithout } from './finished.ts';
 import { lockedTo, wasLeft, withoutIdle } from './fundings.ts';
 import { paysWallet, withWalletIndex } from './our_scripts.ts';
+import { withProven } from './returned.ts';
 import { type Changes, type Checks, onlyWarns, type Scope } from './scope.ts';
 import { copyOf, type Described, describedBy, inconsistency, type Opening, openingOf } from './setup.ts';
 import { isValidated } from './wallet_outputs.ts';
@@ -184,9 +185,10 @@ export const channelChecks: Checks<ChannelCall> = {
   },
 
   /** A number that was never used cannot be used up. */
-  forgetChannel(scope, { peerId: peer, dbid }) {
-    const channel = scope.state.channel(peer, dbid);
-    if (channel === undefined) return {};
+  async forgetChannel(scope, { peerId: peer, dbid }) {
+    const known = scope.state.channel(peer, dbid);
+    if (known === undefined) return {};
+    const channel = await withProven(scope, known, () => true);
     const node = nodeWithout(scope, channel);
     const forgottenDbid = dbid > node.forgottenDbid ? dbid : node.forgottenDbid;
     const left = remains(channel);

@@ -1,7 +1,8 @@
 /**
  * A channel whose node holds a commitment that was refused. The host may tell the node of our next commitment's signatures
  * before they are judged here (docs/latency.md); where they are good and the commitment is not, the node will neither
- * ask again nor go back. So nothing more is signed for the channel but what ends it.
+ * ask again nor go back. So nothing more is signed for the channel but what ends it. Nor for one that is known to have ended:
+ * its payments are not looked at any more.
  */
 
 import type { Call } from '../../proto/hsmd/calls.ts';
@@ -21,11 +22,12 @@ const moves: ReadonlySet<Call> = new Set<Call>([
   'signSpliceTx',
 ]);
 
-/** Refuses what would move a frozen channel on. */
+/** Refuses what would move on a channel that is frozen, or has ended. */
 export function checkNotFrozen(scope: Scope, call: Call): void {
   if (!moves.has(call)) return;
   const { nodeId, dbid } = scope.context.client;
-  const frozen = scope.state.channel(nodeId, dbid)?.frozen;
+  const { frozen, ended } = scope.state.channel(nodeId, dbid) ?? {};
+  if (ended !== undefined) scope.broken('policy-channel-frozen', { differs: 'a commitment of it is in the chain' });
   if (frozen !== undefined)
     scope.broken('policy-channel-frozen', { commitment: `${frozen.number}`, refused: frozen.tag });
 }

@@ -12,7 +12,10 @@ import { htlcFee, htlcKind } from '../lightning/fees.ts';
 import { type HtlcSpend, recogniseHtlcTx } from '../lightning/htlc_request.ts';
 import type { AcceptedCommitment } from '../state/channel_state.ts';
 import { basisAt, type Found, findCommitment, ourPointAt, setUp } from './commitments.ts';
-import type { Checks, Scope } from './scope.ts';
+import { reclaiming, withReclaim } from './reclaim.ts';
+import type { Checks, Scope, Verdict } from './scope.ts';
+
+type HtlcCall = Extract<Call, 'signRemoteHtlcTx' | 'signAnyLocalHtlcTx'>;
 
 interface Asked {
   readonly peer: Uint8Array;
@@ -48,11 +51,7 @@ function checkHtlc(
 }
 
 /** Judges an HTLC transaction; `belongs` says whether the point is that of the commitment. */
-function check(
-  scope: Scope,
-  asked: Asked,
-  belongs: (commitment: AcceptedCommitment) => boolean,
-): Record<string, never> {
+function check(scope: Scope, asked: Asked, belongs: (commitment: AcceptedCommitment) => boolean): Verdict<HtlcCall> {
   const { peer, dbid, owner, point, tx, wscript, anchors } = asked;
   const channel = setUp(scope, peer, dbid);
   const txid = tx.tx.inputs[0]?.txid;
@@ -69,10 +68,10 @@ function check(
     return {};
   }
   checkHtlc(scope, spend, found, owner, basis.channel.anchors);
-  return {};
+  return owner === 'local' ? reclaiming(channel, withReclaim(scope, channel, owner, tx.tx, 0)) : {};
 }
 
-export const htlcChecks: Checks<Extract<Call, 'signRemoteHtlcTx' | 'signAnyLocalHtlcTx'>> = {
+export const htlcChecks: Checks<HtlcCall> = {
   signRemoteHtlcTx(scope, { tx, wscript, remotePerCommitPoint: point, optionAnchorOutputs: anchors }) {
     const { nodeId: peer, dbid } = scope.context.client;
     const asked = { peer, dbid, owner: 'remote', point, tx, wscript, anchors } as const;

@@ -110,7 +110,7 @@ export const rules = {
   'policy-invoice-amount': refuse('an invoice is paid with its amount, or with the amount the owner gave', 'preapproveInvoice', 'preapproveInvoiceCheck'),
   // revocation
   'policy-revoke-new-commitment-signed': refuse('commitment N is revoked only after N+1 was validated for every live funding', 'revokeCommitmentTx'),
-  'policy-channel-frozen': refuse('nothing moves a channel on whose node holds a commitment of ours that was refused', 'setupChannel', 'signRemoteCommitmentTx', 'signRemoteHtlcTx', 'validateCommitmentTx', 'revokeCommitmentTx', 'signMutualCloseTx', 'signSpliceTx'),
+  'policy-channel-frozen': refuse('nothing moves a channel on that ended in the chain, or whose node holds a commitment of ours that was refused', 'setupChannel', 'signRemoteCommitmentTx', 'signRemoteHtlcTx', 'validateCommitmentTx', 'revokeCommitmentTx', 'signMutualCloseTx', 'signSpliceTx'),
   'policy-revoke-not-closed': refuse('nothing is revoked or renewed once a close was signed', 'revokeCommitmentTx', 'validateCommitmentTx'),
   'policy-per-commitment-point-ahead': refuse('points are given no further ahead than the protocol needs', 'getPerCommitmentPoint'),
   // HTLC transactions

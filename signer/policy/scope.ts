@@ -6,8 +6,7 @@ import type { Context } from '../context.ts';
 import type { InvoiceNetwork } from '../lightning/invoice.ts';
 import type { Facts } from '../lightning/mismatch.ts';
 import { Refusal } from '../refusal.ts';
-import type { ChannelState } from '../state/channel_state.ts';
-import type { Flow } from '../state/flows.ts';
+import type { ChannelState, Flow } from '../state/channel_state.ts';
 import type { NodeState } from '../state/node_state.ts';
 import type { Consent, Purpose } from './purpose.ts';
 import { rules, type Tag } from './rules.ts';
@@ -31,6 +30,8 @@ export interface StateView {
 /** The state after it: made durable before the reply leaves. */
 export interface Changes {
   readonly channel?: ChannelState;
+  /** Of which more became known meanwhile. */
+  readonly others?: readonly ChannelState[];
   readonly node?: NodeState;
   readonly forget?: { readonly peer: Uint8Array; readonly dbid: bigint };
 }

@@ -7,12 +7,11 @@
 
 import type { Facts } from '../lightning/mismatch.ts';
 import type { Approval } from '../state/approvals.ts';
-import type { ChannelState } from '../state/channel_state.ts';
+import type { ChannelState, Flow } from '../state/channel_state.ts';
 import {
   cameIn,
   comesIn,
   expiriesOut,
-  type Flow,
   flowOf,
   goesOut,
   inFlightIn,

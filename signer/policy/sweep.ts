@@ -12,7 +12,8 @@ import { recogniseSweep, type SweepKind } from '../lightning/sweep.ts';
 import { basisAt, ourPointAt, setUp } from './commitments.ts';
 import { leastOutput, mostFee, signedWeight } from './fees.ts';
 import { isAgreed, isSafe } from './our_scripts.ts';
-import type { Checks, Scope } from './scope.ts';
+import { reclaiming, withReclaim } from './reclaim.ts';
+import type { Checks, Scope, Verdict } from './scope.ts';
 
 interface Swept {
   readonly tx: TxWithPsbt;
@@ -35,7 +36,7 @@ function check(
   owner: Side,
   point: Uint8Array | undefined,
   { tx, wscript }: Swept,
-): Record<string, never> {
+): Verdict<SweepCall> {
   const channel = setUp(scope, peer, dbid);
   if (channel === undefined || point === undefined) {
     scope.broken('policy-sweep-format', { expected: 'a channel that was set up, and one of its commitments' });
@@ -47,13 +48,14 @@ function check(
     return {};
   }
   const { destination, amount, fee } = sweep;
-  if (!isAgreed(channel.setup, destination.script) && !isSafe(scope, destination.script, tx.psbt.outputs[0]))
-    scope.broken('policy-sweep-destination-allowlisted', { amount: destination.amount });
+  const isHome = isAgreed(channel.setup, destination.script) || isSafe(scope, destination.script, tx.psbt.outputs[0]);
+  if (!isHome) scope.broken('policy-sweep-destination-allowlisted', { amount: destination.amount });
   const weight = signedWeight(tx.tx, []) + wscript.length + witnessBesideScript;
   const most = mostFee(scope.settings, weight);
-  if (fee > most || destination.amount < leastOutput)
-    scope.broken('policy-sweep-fee-range', { amount, fee, most, weight });
-  return {};
+  const isFair = fee <= most && destination.amount >= leastOutput;
+  if (!isFair) scope.broken('policy-sweep-fee-range', { amount, fee, most, weight });
+  if (kind !== 'theirHtlc' || !isHome || !isFair) return {};
+  return reclaiming(channel, withReclaim(scope, channel, owner, tx.tx, 0, amount));
 }
 
 /** The client's own channel. */

@@ -10,6 +10,7 @@
 
 import type { RequestOf } from '../../proto/hsmd/calls.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
+import type { ExpectedOutput } from '../chain/view.ts';
 import type { Side } from '../lightning/channel.ts';
 import type { Account } from './account.ts';
 import type { Doubt } from './doubt.ts';
@@ -85,6 +86,31 @@ export interface Settled {
   readonly in: bigint;
 }
 
+/** What one commitment says of one payment: its HTLCs, and what was settled by then. */
+export interface View extends Settled {
+  readonly htlcs: readonly Htlc[];
+}
+
+/** One payment in one channel, by each of its commitments that are not revoked; never empty. */
+export type Flow = readonly View[];
+
+/** A transaction that we signed, with which an HTLC that we offered comes back after its timeout: the output that is ours. */
+export interface Reclaim extends ExpectedOutput {
+  /** The HTLC's output in a commitment, which it spends. */
+  readonly spends: Outpoint;
+  readonly htlc: Htlc;
+}
+
+/** A channel of which a commitment is known to be in the chain. */
+export interface Ended {
+  /** That commitment's txid in hex, internal order. */
+  readonly commitment: string;
+  /** Its payments as they stood then, by hash (hex), without the HTLCs that came back. */
+  readonly flows: ReadonlyMap<string, Flow>;
+  /** The outputs of those: each came back once. */
+  readonly returned: readonly Outpoint[];
+}
+
 export type Setup = RequestOf<'setupChannel'>;
 
 export interface ChannelState {
@@ -106,6 +132,9 @@ export interface ChannelState {
   readonly forgotten?: true | undefined;
   /** Our commitment that the node holds although it was refused, and the rule that refused it. */
   readonly frozen?: { readonly number: bigint; readonly tag: string } | undefined;
+  /** What may bring timed out HTLCs back, the oldest first. */
+  readonly reclaims?: readonly Reclaim[] | undefined;
+  readonly ended?: Ended | undefined;
 }
 
 const untouched: SideState = {

@@ -6,15 +6,7 @@
 import { toHex } from '../../proto/bytes.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import { once } from '../once.ts';
-import type { ChannelState, Settled, SideState } from './channel_state.ts';
-
-/** One hash by one commitment: its HTLCs, and what was settled by then, in msat. */
-interface View extends Settled {
-  readonly htlcs: readonly Htlc[];
-}
-
-/** One hash in one channel, by each of its commitments that are not revoked; never empty. */
-export type Flow = readonly View[];
+import type { ChannelState, Flow, Settled, SideState, View } from './channel_state.ts';
 
 export const nothingSettled: Settled = { out: 0n, in: 0n };
 
@@ -47,12 +39,14 @@ function viewsOn({ accepted, settled }: SideState, hash: string): Flow {
   });
 }
 
-export function flowOf({ sides: { local, remote } }: ChannelState, hash: string): Flow {
+export function flowOf({ sides: { local, remote }, ended }: ChannelState, hash: string): Flow {
+  if (ended !== undefined) return ended.flows.get(hash) ?? settledFlow(nothingSettled);
   return [...viewsOn(local, hash), ...viewsOn(remote, hash)];
 }
 
 /** Every hash (hex) that a channel has HTLCs of, or settled ones of payments that are not over in it. */
-export const hashesOf = once(({ sides: { local, remote } }: ChannelState): ReadonlySet<string> => {
+export const hashesOf = once(({ sides: { local, remote }, ended }: ChannelState): ReadonlySet<string> => {
+  if (ended !== undefined) return new Set(ended.flows.keys());
   const inFlight = [...local.accepted, ...remote.accepted].flatMap(({ htlcs }) => [...byHash(htlcs).keys()]);
   return new Set([...local.settled.keys(), ...remote.settled.keys(), ...inFlight]);
 });

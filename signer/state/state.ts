@@ -4,10 +4,10 @@ import { toHex } from '../../proto/bytes.ts';
 import type { Changes, StateView } from '../policy/scope.ts';
 import { type Change, recoveryCommand, StoreError } from '../store/store.ts';
 import type { Approval } from './approvals.ts';
-import type { ChannelState, Settled, SideState } from './channel_state.ts';
+import type { ChannelState, Flow, Settled, SideState } from './channel_state.ts';
 import { decodeState, encodeState } from './encode.ts';
 import { Entries } from './entries.ts';
-import { type Flow, Flows } from './flows.ts';
+import { Flows } from './flows.ts';
 import { freshNode, type NodeState } from './node_state.ts';
 
 /** A channel's key in the state, and behind `channel/`, `local/` and `remote/` in the store. */
@@ -57,12 +57,12 @@ export class SignerState implements StateView {
   }
 
   /** Takes the changes over and returns them as entries to commit. */
-  apply({ channel, node, forget }: Changes): readonly Change[] {
+  apply({ channel, others = [], node, forget }: Changes): readonly Change[] {
     const entries: Change[] = [];
-    if (channel !== undefined) {
-      const key = channelKey(channel.peer, channel.dbid);
-      entries.push(...channelEntries(key, this.#channels.get(key), channel));
-      this.#set(key, channel);
+    for (const each of channel === undefined ? others : [channel, ...others]) {
+      const key = channelKey(each.peer, each.dbid);
+      entries.push(...channelEntries(key, this.#channels.get(key), each));
+      this.#set(key, each);
     }
     if (forget !== undefined) {
       const key = channelKey(forget.peer, forget.dbid);

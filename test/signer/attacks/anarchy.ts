@@ -1,11 +1,14 @@
 /** What host and peers may try in a history, honest or not: steps out of turn, and commitments, splices and closes that lie. */
 
+import { equalBytes } from '../../../proto/bytes.ts';
 import type { Htlc } from '../../../proto/hsmd/fields.ts';
 import type { Side } from '../../../signer/lightning/channel.ts';
+import type { Commitment } from '../../../signer/lightning/recognise.ts';
 import type { Hostile, TestChannel } from './channel.ts';
 import { type Action, closeOutputs, type History } from './history.ts';
 import { spliceAndLock, spliceOf } from './splicing.ts';
 import type { Terms } from './terms.ts';
+import { outputOf, takeFromOurs, takeFromTheirs } from './timeouts.ts';
 import { closeAlone, closeTogether, output, walletScript } from './transactions.ts';
 
 const sides = ['local', 'remote'] as const;
@@ -98,6 +101,31 @@ async function force(history: History, channel: TestChannel): Promise<void> {
   history.claims.published(channel, commitment);
 }
 
+/** HTLCs that we offered, in the commitment that is in the chain, or where there is none in those that may be. */
+function minable({ claims }: History, channel: TestChannel): readonly (readonly [Commitment, Htlc])[] {
+  const mined = claims.minedOf(channel);
+  const isLive = ({ owner, number, funding }: Commitment) =>
+    number > channel.revoked[owner] && equalBytes(funding.txid, channel.funding.txid);
+  const live = mined === undefined ? sides.flatMap((side) => channel.commitments[side].filter(isLive)) : [mined];
+  return live.flatMap((commitment) =>
+    commitment.htlcs.flatMap((htlc) => (htlc.side === 'local' ? [[commitment, htlc] as const] : [])),
+  );
+}
+
+/** A commitment confirms, and an HTLC of it comes back; or the signer only signs for that. */
+async function mine(history: History, channel: TestChannel): Promise<void> {
+  const [commitment, htlc] = history.oneOf(minable(history, channel)) ?? [];
+  if (commitment === undefined || htlc === undefined) return;
+  if (commitment.owner === 'local') await closeAlone(channel, commitment);
+  const tx =
+    commitment.owner === 'local'
+      ? await takeFromOurs(channel, htlc, commitment)
+      : await takeFromTheirs(channel, htlc, { commitment, fee: 500n + BigInt(history.pick(3)) });
+  if (history.pick(3) === 0) return;
+  history.world.bury(outputOf(tx), 3);
+  history.claims.mined(channel, commitment, htlc);
+}
+
 /** HTLCs that both sides have seen, and that nothing took away yet. */
 function open({ updates: { logs, signed } }: TestChannel): readonly Htlc[] {
   const ended = new Set(
@@ -142,6 +170,10 @@ export function anarchic(history: History, hashes: readonly Uint8Array[]): reado
         : []),
       // An end leaves little to try afterwards.
       ...(history.pick(20) === 0 ? [['close', () => close(history, channel)] as const] : []),
+      // Few of the channels have any.
+      ...minable(history, channel).flatMap((): Action[] =>
+        history.pick(3) === 0 ? [['mine', () => mine(history, channel)]] : [],
+      ),
       ...(history.pick(20) === 0 ? [['force', () => force(history, channel)] as const] : []),
     );
   return actions;

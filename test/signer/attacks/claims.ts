@@ -38,6 +38,8 @@ export class Claims {
   readonly #closes = new Map<TestChannel, End[]>();
   readonly #published = new Map<Commitment, TestChannel>();
   readonly #given = new Map<Commitment, readonly Htlc[]>();
+  /** The commitment that a channel ended with, and the HTLCs of it that came back. */
+  readonly #mined = new Map<TestChannel, { readonly commitment: Commitment; readonly returned: ReadonlySet<Htlc> }>();
   /** Msat that left channels for our wallet. */
   withdrawn = 0n;
 
@@ -50,6 +52,17 @@ export class Claims {
     const [newest] = channel.commitments.local.slice(-1);
     const costs = newest === undefined ? new Map<string, bigint>() : this.#settled(channel, newest);
     this.#closes.set(channel, [...(this.#closes.get(channel) ?? []), { ours, htlcs: [], costs }]);
+  }
+
+  /** A commitment is in the chain, and an HTLC of it that we offered came back. */
+  mined(channel: TestChannel, commitment: Commitment, htlc: Htlc): void {
+    const returned = new Set(this.#mined.get(channel)?.returned).add(htlc);
+    this.#mined.set(channel, { commitment, returned });
+  }
+
+  /** The commitment that is in the chain, of a channel that ended so. */
+  minedOf(channel: TestChannel): Commitment | undefined {
+    return this.#mined.get(channel)?.commitment;
   }
 
   /** A commitment of ours may confirm whatever is revoked from now on. */
@@ -72,6 +85,13 @@ export class Claims {
   }
 
   #ends(channel: TestChannel): readonly End[] {
+    const mined = this.#mined.get(channel);
+    if (mined !== undefined) {
+      const { commitment, returned } = mined;
+      const back = [...returned].reduce((sum, { amount }) => sum + amount, 0n);
+      const htlcs = commitment.htlcs.filter((htlc) => !returned.has(htlc));
+      return [{ ours: oursIn(commitment) + back, htlcs, costs: this.#settled(channel, commitment) }];
+    }
     const live = sides.flatMap((side) =>
       channel.commitments[side].filter(({ number }) => number > channel.revoked[side]),
     );

@@ -66,7 +66,7 @@ export class History {
   }
 
   static async begin(pick: (limit: number) => number, settings: Partial<Settings> = {}): Promise<History> {
-    const world = await World.open({ settings });
+    const world = await World.open({ settings, feed: true });
     const channels: TestChannel[] = [];
     for (const peer of [2, 3, 4]) {
       const opener = pick(2) === 0 ? 'us' : 'them';

@@ -19,6 +19,7 @@ import { Secret } from '../../../proto/secret.ts';
 import type { SignedRequest } from '../../../proto/signed_request.ts';
 import { parseHeader } from '../../../signer/chain/header.ts';
 import { networkNamed } from '../../../signer/chain/networks.ts';
+import type { ChainView, ExpectedOutput } from '../../../signer/chain/view.ts';
 import type { Secp } from '../../../signer/crypto/secp.ts';
 import { tiny } from '../../../signer/crypto/tiny.ts';
 import { Signer } from '../../../signer/dispatch.ts';
@@ -63,6 +64,8 @@ export interface WorldOptions {
   readonly settings?: Partial<Settings>;
   readonly profile?: keyof typeof profiles;
   readonly memory?: Memory;
+  /** Whether a feed of the chain is in force; without it nothing is proven. */
+  readonly feed?: boolean;
   /** Opens the state in another way than from `memory`. */
   readonly openStore?: (keys: NodeKeys) => Promise<Store>;
 }
@@ -77,6 +80,9 @@ export class World {
   now = 1_780_000_000_000;
   /** What the chain feed proves. */
   height: number | undefined;
+  /** What it proves of outputs, if there is one: confirmations, by `textOf`. */
+  readonly #buried = new Map<string, number>();
+  readonly #feed: boolean;
   /** The owner: what they were asked, and what they say. */
   readonly asked: Purpose[] = [];
   answer: (purpose: Purpose) => Consent | Promise<Consent> = () => false;
@@ -85,9 +91,10 @@ export class World {
   #store: Store | undefined;
   #dbids = 0n;
 
-  constructor({ settings = {}, profile = 'test', memory = {}, openStore }: WorldOptions = {}) {
+  constructor({ settings = {}, profile = 'test', memory = {}, feed = false, openStore }: WorldOptions = {}) {
     this.settings = { ...profiles[profile], ...settings };
     this.memory = memory;
+    this.#feed = feed;
     this.#openStore =
       openStore ?? (() => Promise.resolve(openMemoryStore(memory, memory.state === undefined ? 'create' : 'fail')));
   }
@@ -126,10 +133,25 @@ export class World {
       clock: { now: () => this.now, monotonic: () => this.now, after: () => () => undefined },
       log: () => undefined,
       height: () => this.height,
+      chain: this.#feed ? this.#chain() : undefined,
     });
     const open = () => Promise.resolve({ type: 0, seed: new Secret(new Uint8Array(32).fill(ourSeed)) } as const);
     this.#signer = new Signer({ secp, secret: { open }, policy });
     await this.ask(lightningd, 'init', initRequest);
+  }
+
+  #chain(): ChainView {
+    return {
+      inForce: true,
+      height: () => this.height,
+      estimate: undefined,
+      confirmations: (output) => Promise.resolve(this.#buried.get(textOf(output)) ?? 0),
+    };
+  }
+
+  /** The chain has this output, so deep. */
+  bury(output: ExpectedOutput, confirmations: number): void {
+    this.#buried.set(textOf(output), confirmations);
   }
 
   /** Stops the signer and starts a new one over what it left behind. */
@@ -192,6 +214,10 @@ export class World {
     const request = { destination, paymentHash, amountMsat, checkOnly: false };
     return (await this.ask(lightningd, 'preapproveKeysendCheck', request)).approved;
   }
+}
+
+function textOf({ txid, vout, value, script }: ExpectedOutput): string {
+  return [toHex(txid), vout, value, toHex(script)].join();
 }
 
 function regtest(): Uint8Array {
