@@ -48,6 +48,15 @@ function covered(scope: Scope, node: NodeState, all: Iterable<Shortage>): NodeSt
   return first === undefined ? after : [first, ...others];
 }
 
+/** Ways with what each leaves short; of those the one to say no to. */
+function likeliestOf(
+  tried: readonly (readonly [Outcome, Disallowed['short']])[],
+  offered: ReadonlySet<string>,
+): Disallowed | undefined {
+  const [way, short] = tried.find(([, [first]]) => offered.has(first.hash)) ?? tried[0] ?? [];
+  return way && short && { channel: way.channel, node: way.node, short };
+}
+
 /** The likeliest way that is allowed, or why the likeliest is not; undefined where there is none. */
 function explain(
   scope: Scope,
@@ -62,20 +71,30 @@ function explain(
   const [removed, added] = [without(was, is), without(is, was)];
   const hashes = (htlcs: readonly Htlc[]) => new Set(htlcs.map(({ paymentHash }) => toHex(paymentHash)));
   const changed = hashes([...removed, ...added]);
-  // What is newly offered goes out whichever way it was: the owner is asked about that before anything is in doubt.
-  const offered = hashes(added);
   const ways = waysOf(scope, node, before, accepted, step);
-  let likeliest: Disallowed | undefined;
+  const reached = (way: (typeof ways)[number], start: NodeState) =>
+    covered(scope, start, shortages(scope, start, before, way.channel, changed));
+  const went = (way: (typeof ways)[number], after: NodeState): Outcome => {
+    const channel = wentThisWay(way, ways, owner, removed);
+    return { channel, node: withoutRoom(scope, after, channel, changed) };
+  };
+  const tried: [(typeof ways)[number], Disallowed['short']][] = [];
   for (const way of ways.slice(0, mostTried)) {
-    const after = covered(scope, way.node, shortages(scope, node, before, way.channel, changed));
-    if (!isShort(after)) {
-      const channel = wentThisWay(way, ways, owner, removed);
-      return { channel, node: withoutRoom(scope, after, channel, changed) };
-    }
-    if (likeliest === undefined || (offered.has(after[0].hash) && !offered.has(likeliest.short[0].hash)))
-      likeliest = { channel: way.channel, node: way.node, short: after };
+    const after = reached(way, way.node);
+    if (!isShort(after)) return went(way, after);
+    tried.push([way, after]);
   }
-  return likeliest;
+  let partly: Disallowed | undefined;
+  for (const [way, short] of tried) {
+    const reread = rereadFor(scope, way.node, short, way.channel);
+    const after = reread && reached(way, reread);
+    if (after === undefined) continue;
+    if (!isShort(after)) return went(way, after);
+    // What is short then is for the owner to say.
+    if (after.length < short.length) partly ??= { channel: way.channel, node: way.node, short: after };
+  }
+  // What is newly offered goes out whichever way it was: the owner is asked about that before anything is in doubt.
+  return partly ?? likeliestOf(tried, hashes(added));
 }
 
 /** And channels that are known to be closed since. */
@@ -83,14 +102,13 @@ type Settled = Outcome & { readonly others: readonly ChannelState[] };
 
 /**
  * The channel and the node after the step. `accepted` is the channel with the new commitment in it, its payments not yet
- * settled. Where nothing else allows a payment, what ended in doubt is read another way, and the chain is asked what came
- * back; then the owner is asked.
+ * settled. Where nothing else allows a payment, the chain is asked what came back, then the owner.
  */
 export async function settle(begun: Scope, before: ChannelState, accepted: ChannelState, step: Step): Promise<Settled> {
   const askedFor = new Set<string>();
   const others = new Map<string, ChannelState>();
   let scope = begun;
-  let [node, isReread] = [scope.state.node, false];
+  let { node } = scope.state;
   const cameBack = async (short: readonly Shortage[]) => {
     const hashes = new Set(short.map(({ hash }) => hash));
     const returned = await returnedOf(scope, hashes, channelKey(before.peer, before.dbid));
@@ -114,10 +132,8 @@ export async function settle(begun: Scope, before: ChannelState, accepted: Chann
     }
     if (!('short' in outcome)) return { ...outcome, others: [...others.values()] };
     const { short } = outcome;
-    const other = isReread ? undefined : rereadFor(scope, node, short);
-    isReread = true;
-    if (other === undefined && (await cameBack(short))) continue;
-    const more = other ?? (await asked(short[0]));
+    if (await cameBack(short)) continue;
+    const more = await asked(short[0]);
     if (more === undefined) {
       scope.broken(short[0].tag, short[0].facts);
       return { channel: outcome.channel, node: outcome.node, others: [...others.values()] };

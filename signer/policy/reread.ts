@@ -31,7 +31,13 @@ function recounted(scope: Scope, node: NodeState, index: number, from: string, t
 }
 
 /** The node with what this payment lacks counted for others, none of them `short` (hashes in hex), as far as that goes. */
-function reread(scope: Scope, node: NodeState, { hash, added }: Shortage, short: ReadonlySet<string>): NodeState {
+function reread(
+  scope: Scope,
+  node: NodeState,
+  { hash, added }: Shortage,
+  short: ReadonlySet<string>,
+  channel: ChannelState,
+): NodeState {
   let [after, left] = [node, added];
   const shift = (index: number, to: string | undefined) => {
     const doubt: Doubt = after.doubts[index] ?? new Map();
@@ -39,7 +45,7 @@ function reread(scope: Scope, node: NodeState, { hash, added }: Shortage, short:
     const room =
       to === undefined
         ? smallest(affordable(scope, after), scope.settings.maxTrimmedSat * 1000n)
-        : smallest((doubt.get(to) ?? certain).failed, roomFor(scope, after, to));
+        : smallest((doubt.get(to) ?? certain).failed, roomFor(scope, after, to, channel));
     const msat = smallest(left, paid, room);
     if (msat <= 0n) return;
     after = recounted(scope, after, index, hash, to, msat);
@@ -54,9 +60,14 @@ function reread(scope: Scope, node: NodeState, { hash, added }: Shortage, short:
 }
 
 /** The node with what these payments lack counted for others; undefined where none of it may have been paid for those. */
-export function rereadFor(scope: Scope, node: NodeState, shortages: readonly Shortage[]): NodeState | undefined {
+export function rereadFor(
+  scope: Scope,
+  node: NodeState,
+  shortages: readonly Shortage[],
+  channel: ChannelState,
+): NodeState | undefined {
   const short = new Set(shortages.map(({ hash }) => hash));
-  const after = shortages.reduce((counted, shortage) => reread(scope, counted, shortage, short), node);
+  const after = shortages.reduce((counted, shortage) => reread(scope, counted, shortage, short, channel), node);
   return after === node ? undefined : after;
 }
 

@@ -121,7 +121,12 @@ export function wentThisWay(
   owner: Side,
   removed: readonly Htlc[],
 ): ChannelState {
-  const others = ways.map((each) => each.settlement);
+  // What came in is never in doubt: a way that tells it otherwise is none.
+  const income = (way: Settlement) => new Set(way.paid.filter((htlc) => htlc.side === 'remote'));
+  const counted = income(settlement);
+  const others = ways
+    .map((each) => each.settlement)
+    .filter((each) => income(each).size === counted.size && [...income(each)].every((htlc) => counted.has(htlc)));
   const doubts = doubtsOf(removed, settlement, others);
   if (doubts.length === 0) return channel;
   const side = channel.sides[owner];

@@ -12,6 +12,8 @@ import type { Settlement } from './settlement.ts';
 export interface Reading {
   readonly paid: bigint;
   readonly failed: bigint;
+  /** Amounts and expiries of its HTLCs, while a channel remembers it: those of two sides are compared. */
+  readonly htlcs?: readonly string[];
 }
 
 /** By payment hash (hex): what is counted for one may belong to another. */
@@ -46,12 +48,15 @@ function groupsOf(offered: readonly Htlc[], counted: ReadonlySet<Htlc>, ways: re
     const other = new Set(paid);
     return offered.filter((htlc) => other.has(htlc) !== counted.has(htlc));
   });
-  const grouped = new Set([...groups].filter(({ size }) => size > 1).flatMap((group) => [...group]));
   for (const change of changes.sort((a, b) => a.length - b.length)) {
-    if (change.length < 2 || change.every((htlc) => grouped.has(htlc))) continue;
+    if (change.length < 2) continue;
     const touched = groups.filter((group) => change.some((htlc) => group.has(htlc)));
+    const swaps = (group: ReadonlySet<Htlc>) => {
+      const of = change.filter((htlc) => group.has(htlc));
+      return of.some((htlc) => counted.has(htlc)) && of.some((htlc) => !counted.has(htlc));
+    };
+    if (touched.every(swaps)) continue;
     groups = [...groups.filter((group) => !touched.includes(group)), new Set(touched.flatMap((group) => [...group]))];
-    for (const htlc of touched.flatMap((group) => [...group])) grouped.add(htlc);
   }
   return groups;
 }
@@ -68,9 +73,9 @@ export function doubtsOf(removed: readonly Htlc[], chosen: Settlement, ways: rea
     const doubt = new Map<string, Reading>();
     for (const htlc of group) {
       const hash = toHex(htlc.paymentHash);
-      const { paid, failed } = doubt.get(hash) ?? certain;
+      const { paid, failed, htlcs = [] } = doubt.get(hash) ?? certain;
       const more = counted.has(htlc) ? { paid: paid + htlc.amount, failed } : { paid, failed: failed + htlc.amount };
-      doubt.set(hash, more);
+      doubt.set(hash, { ...more, htlcs: [...htlcs, `${htlc.amount}/${htlc.cltvExpiry}`].sort() });
     }
     return doubt;
   });
@@ -98,10 +103,10 @@ export function sharedDoubts(local: readonly Doubt[], remote: readonly Doubt[]):
     [local, remote].every((doubts) => doubts.filter((doubt) => doubt.has(hash)).length === 1);
   const both = (a: Doubt, b: Doubt): Doubt =>
     new Map(
-      [...a].flatMap(([hash, { paid, failed }]) => {
+      [...a].flatMap(([hash, { paid, failed, htlcs }]) => {
         const other = b.get(hash);
         // Of other amounts, they are other HTLCs of the payment.
-        if (other === undefined || !isOnce(hash) || paid + failed !== other.paid + other.failed) return [];
+        if (other === undefined || !isOnce(hash) || String(htlcs) !== String(other.htlcs)) return [];
         return [[hash, { paid: smaller(paid, other.paid), failed: smaller(failed, other.failed) }]];
       }),
     );
@@ -112,9 +117,9 @@ export function sharedDoubts(local: readonly Doubt[], remote: readonly Doubt[]):
 export function moved(doubt: Doubt, from: string, to: string | undefined, msat: bigint): Doubt {
   const next = new Map(doubt);
   const source = doubt.get(from) ?? certain;
-  next.set(from, { paid: source.paid - msat, failed: source.failed + msat });
+  next.set(from, { ...source, paid: source.paid - msat, failed: source.failed + msat });
   const target = to === undefined ? undefined : doubt.get(to);
   if (to !== undefined && target !== undefined)
-    next.set(to, { paid: target.paid + msat, failed: target.failed - msat });
+    next.set(to, { ...target, paid: target.paid + msat, failed: target.failed - msat });
   return next;
 }

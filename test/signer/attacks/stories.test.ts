@@ -12,17 +12,17 @@ import { World } from './world.ts';
 const msat = 10_000_000n;
 const small = 3_000_000n;
 
-const comes = (name: string, amount = msat): Htlc => ({
+const comes = (name: string, amount = msat, cltvExpiry = 600): Htlc => ({
   side: 'remote',
   amount,
   paymentHash: hashOf(name),
-  cltvExpiry: 600,
+  cltvExpiry,
 });
-const goes = (name: string, amount = msat): Htlc => ({
+const goes = (name: string, amount = msat, cltvExpiry = 500): Htlc => ({
   side: 'local',
   amount,
   paymentHash: hashOf(name),
-  cltvExpiry: 500,
+  cltvExpiry,
 });
 
 async function open(unlistedMsatPerDay = 0n) {
@@ -172,3 +172,54 @@ test('policy-routing-balance: no limit for dust pays for a payment in doubt', as
   await from.both(failed(inA));
   t.true(await isRefused(from.both(failed(inB))));
 });
+
+test('policy-routing-balance: nor although they have the same amounts', async (t) => {
+  const { world, from, to } = await open();
+  const [large, rest] = [comes('a'), comes('a', msat, 601)];
+  await from.both(add(large), add(rest));
+  world.allowPayment(hashOf('b'), 2n * msat);
+  const [a, b, a2, b2] = [goes('a'), goes('b'), goes('a', msat, 501), goes('b', msat, 501)];
+  await to.both(add(a), add(b), add(a2), add(b2));
+  await to.step('local', paid(a));
+  await to.step('local', failed(b));
+  await to.step('remote', paid(a), failed(b));
+  await to.step('remote', paid(a2));
+  await to.step('remote', failed(b2));
+  await to.step('local', paid(a2), failed(b2));
+  t.true(await isRefused(from.both(failed(large))));
+});
+
+for (const truth of ['c', 'd'] as const)
+  test(`an honest node gives back one of two equal HTLCs while it is paid for the other, and ${truth} was paid`, async (t) => {
+    const settled = (name: string, htlc: Htlc) => (name === truth ? paid(htlc) : failed(htlc));
+    for (const order of [
+      ['a', 'c'],
+      ['c', 'a'],
+    ]) {
+      const { from, to, third } = await open();
+      const incoming = new Map(['a', 'c', 'd'].map((name) => [name, comes(name)]));
+      const of = (name: string) => incoming.get(name) ?? comes(name);
+      await from.both(...order.map((name) => add(of(name))));
+      await third.both(add(of('d')));
+      const [a, c, d] = [goes('a'), goes('c'), goes('d')];
+      await to.both(add(a));
+      await to.both(paid(a));
+      await to.both(add(c), add(d));
+      await to.both(settled('c', c), settled('d', d));
+      await t.notThrowsAsync(from.both(paid(of('a')), settled('c', of('c'))), order.join());
+      await t.notThrowsAsync(third.both(settled('d', of('d'))));
+    }
+  });
+
+for (const truth of ['first', 'second', 'third'])
+  test(`an honest node pays two of three equal payments again at once, and the ${truth} was paid`, async (t) => {
+    const { world, to, third } = await open();
+    const names = ['first', 'second', 'third'];
+    for (const name of names) world.allowPayment(hashOf(name), msat);
+    for (const name of names) t.true(await world.preapproveKeysend(to.channel.peer.node.point, hashOf(name), msat));
+    const out = names.map((name) => goes(name));
+    await to.both(...out.map(add));
+    await to.both(...out.map((htlc, i) => (names[i] === truth ? paid(htlc) : failed(htlc))));
+    const again = names.filter((name) => name !== truth).map((name) => goes(name, msat, 510));
+    await t.notThrowsAsync(third.both(...again.map(add)));
+  });
