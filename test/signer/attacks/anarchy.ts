@@ -154,8 +154,8 @@ function updatesOf(history: History, channel: TestChannel, hashes: readonly Uint
 /** What can be done next. */
 export function anarchic(history: History, hashes: readonly Uint8Array[]): readonly Action[] {
   const actions: Action[] = [['restart', () => history.world.restart()]];
-  for (const channel of history.channels)
-    actions.push(
+  for (const channel of history.channels) {
+    const next: readonly Action[] = [
       ['signTheirs', async () => void (await channel.signTheirs())],
       ['theyRevoke', () => channel.theyRevoke()],
       ['signOurs', async () => void (await channel.signOurs())],
@@ -175,6 +175,10 @@ export function anarchic(history: History, hashes: readonly Uint8Array[]): reado
         history.pick(3) === 0 ? [['mine', () => mine(history, channel)]] : [],
       ),
       ...(history.pick(20) === 0 ? [['force', () => force(history, channel)] as const] : []),
-    );
+    ];
+    // A peer that revokes what is in the chain loses all of the channel: no thief does.
+    const isMined = history.claims.minedOf(channel)?.owner === 'remote';
+    actions.push(...next.filter(([name]) => !isMined || name !== 'theyRevoke'));
+  }
   return actions;
 }

@@ -39,11 +39,12 @@ function allowed({ channels }: History): bigint {
   return limits.unlistedMsatPerDay + limits.onchainFeesSatPerDay * 1000n + BigInt(channels.length) * 2000n;
 }
 
-/** Plays what anarchy knows, and compares what is left with what was left before. */
+/** Plays what anarchy knows, and compares what is left with what was left before; with income, where there may be some. */
 async function rob(
   history: History,
   count: number,
   actionsOf: (history: History) => readonly Action[],
+  hasIncome = true,
 ): Promise<number> {
   let [refused, most] = [0, history.claims.worst()];
   for (let i = 0; i < count; i++) {
@@ -53,7 +54,7 @@ async function rob(
     const worst = history.claims.worst();
     if (worst < most - history.approved - allowed(history))
       throw new Error(`${most - worst} msat are gone, ${history.approved} were approved: ${history.done.join(', ')}`);
-    if (worst > most) most = worst;
+    if (hasIncome && worst > most) most = worst;
   }
   return refused;
 }
@@ -97,7 +98,8 @@ test('whatever is accepted while routed payments come back on the chain leaves u
     await routed(history, hash);
     // What a lie takes for a payment that is paid besides, the model does not know for paid.
     const isTrue = ([name]: Action) => !name.startsWith('lie');
-    refused += await rob(history, actions / 3, (now) => anarchic(now, [hash]).filter(isTrue));
+    // What comes in for an HTLC that then comes back is the thieves' own, and may go out again.
+    refused += await rob(history, actions / 3, (now) => anarchic(now, [hash]).filter(isTrue), false);
     return history.done.length;
   });
   t.log(`${refused} steps were refused`);
