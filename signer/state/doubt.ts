@@ -83,7 +83,7 @@ export function doubtsOf(removed: readonly Htlc[], chosen: Settlement, ways: rea
 }
 
 /** Whether what one counts as paid could be another's. */
-export function isOpen(doubt: Doubt): boolean {
+function isOpen(doubt: Doubt): boolean {
   const readings = [...doubt.values()];
   return doubt.size > 1 && readings.some(({ paid }) => paid > 0n) && readings.some(({ failed }) => failed > 0n);
 }

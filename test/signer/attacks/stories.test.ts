@@ -117,21 +117,25 @@ test('policy-routing-balance: an approval of another amount stands in for nothin
   t.true(await isRefused(from.both(failed(parts[1]))));
 });
 
-test('policy-routing-balance: what one side tells apart is not in doubt, although other HTLCs of the same payments are', async (t) => {
-  const { world, from, to } = await open();
-  const [large, rest] = [comes('a'), comes('a', small)];
-  await from.both(add(large), add(rest));
-  world.allowPayment(hashOf('b'), msat + small);
-  const [a, b, a2, b2] = [goes('a'), goes('b'), goes('a', small), goes('b', small)];
-  await to.both(add(a), add(b), add(a2), add(b2));
-  await to.step('local', paid(a));
-  await to.step('local', failed(b));
-  await to.step('remote', paid(a), failed(b));
-  await to.step('remote', paid(a2));
-  await to.step('remote', failed(b2));
-  await to.step('local', paid(a2), failed(b2));
-  t.true(await isRefused(from.both(failed(large))));
-});
+for (const [what, rest] of [
+  ['of other amounts', small],
+  ['of the same amounts', msat],
+] as const)
+  test(`policy-routing-balance: what one side tells apart is not in doubt, although other HTLCs ${what} of the same payments are`, async (t) => {
+    const { world, from, to } = await open();
+    const [large, other] = [comes('a'), comes('a', rest, 601)];
+    await from.both(add(large), add(other));
+    world.allowPayment(hashOf('b'), msat + rest);
+    const [a, b, a2, b2] = [goes('a'), goes('b'), goes('a', rest, 501), goes('b', rest, 501)];
+    await to.both(add(a), add(b), add(a2), add(b2));
+    await to.step('local', paid(a));
+    await to.step('local', failed(b));
+    await to.step('remote', paid(a), failed(b));
+    await to.step('remote', paid(a2));
+    await to.step('remote', failed(b2));
+    await to.step('local', paid(a2), failed(b2));
+    t.true(await isRefused(from.both(failed(large))));
+  });
 
 test('policy-commitment-payment-approved: an approval that expired is not opened by a payment that counts for it', async (t) => {
   const { world, from, to } = await open();
@@ -171,22 +175,6 @@ test('policy-routing-balance: no limit for dust pays for a payment in doubt', as
   await to.both(failed(a), paid(b));
   await from.both(failed(inA));
   t.true(await isRefused(from.both(failed(inB))));
-});
-
-test('policy-routing-balance: nor although they have the same amounts', async (t) => {
-  const { world, from, to } = await open();
-  const [large, rest] = [comes('a'), comes('a', msat, 601)];
-  await from.both(add(large), add(rest));
-  world.allowPayment(hashOf('b'), 2n * msat);
-  const [a, b, a2, b2] = [goes('a'), goes('b'), goes('a', msat, 501), goes('b', msat, 501)];
-  await to.both(add(a), add(b), add(a2), add(b2));
-  await to.step('local', paid(a));
-  await to.step('local', failed(b));
-  await to.step('remote', paid(a), failed(b));
-  await to.step('remote', paid(a2));
-  await to.step('remote', failed(b2));
-  await to.step('local', paid(a2), failed(b2));
-  t.true(await isRefused(from.both(failed(large))));
 });
 
 for (const truth of ['c', 'd'] as const)
