@@ -18,7 +18,7 @@ import { Queue } from './queue.ts';
 import { RecentRequests } from './recent_requests.ts';
 import type { SignerPort } from './signer_port.ts';
 import { type Initialised, Signers } from './signers.ts';
-import { type Broadcast, broadcastSplice } from './splice_broadcast.ts';
+import { type Broadcast, Splices } from './splice_broadcast.ts';
 import { judge, nodeIdOf, type Start } from './start.ts';
 import { type AnsweredBy, Tally } from './tally.ts';
 import type { BeginTrace, Tracing } from './trace.ts';
@@ -76,6 +76,7 @@ export class Relay {
   #preinit: Uint8Array | undefined;
   #start: Start | undefined;
   readonly #shown = new RecentRequests();
+  readonly #splices = new Splices();
 
   constructor(options: RelayOptions) {
     this.#options = options;
@@ -157,7 +158,7 @@ export class Relay {
       const { answer, by } = known ?? (await this.#ask(lane, call, bytes, { signal, traced }));
       const { broadcast, log } = this.#options;
       if (call === 'signSpliceTx' && by === 'asked' && answer.kind === 'reply' && broadcast !== undefined)
-        await broadcastSplice(bytes, answer.bytes, { broadcast, log });
+        await this.#splices.broadcast(bytes, answer.bytes, { broadcast, log });
       this.tally.count(call, by);
       return this.#given(answer, by, traced);
     });
