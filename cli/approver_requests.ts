@@ -4,7 +4,7 @@ import { fromHex } from '../proto/bytes.ts';
 import { addressOfScript } from '../signer/bitcoin/address_text.ts';
 import type { Network } from '../signer/chain/networks.ts';
 import type { Asked, Desk, NumberedLeave, Refused, Terms } from '../signer/policy/desk.ts';
-import { isAmountless, isWishKind, type Wish, wishKinds, wishOf } from '../signer/policy/wish.ts';
+import { askedWish, isAmountless, isWishKind, type Wish, wishKinds } from '../signer/policy/wish.ts';
 import { OwnerRequestError } from './approver_socket.ts';
 
 export interface Owned {
@@ -29,6 +29,8 @@ export interface AskedJson extends WishJson {
   readonly how?: string;
   readonly payee?: string;
   readonly fee_budget_msat?: string;
+  /** Whether nothing is to be paid: what came in for a payment is to go back, and what went out may not have come back. */
+  readonly gives_back?: true;
   readonly rule: string;
   readonly times: number;
   readonly first: string;
@@ -123,7 +125,7 @@ function termsOf(given: Readonly<Record<string, unknown>>, now: number): Terms {
 /** What the owner says an invoice without an amount may cost, msat; undefined where the invoice says it. */
 function amountFor(desk: Desk, id: number, given: unknown): bigint | undefined {
   const asked = desk.asked.find((each) => each.id === id);
-  const isOpen = asked !== undefined && isAmountless(wishOf(asked.purpose));
+  const isOpen = asked !== undefined && isAmountless(askedWish(asked.purpose));
   if (asked === undefined || (!isOpen && given === undefined)) return undefined;
   if (!isOpen) throw new OwnerRequestError(`amount: number ${id} has an amount of its own`);
   if (typeof given !== 'string' || !/^[1-9]\d{0,18}$/.test(given))
@@ -153,16 +155,19 @@ function wishJson({ network }: Owned, wish: Wish): WishJson {
 }
 
 function askedJson(owned: Owned, { id, purpose, first, last, times }: Asked): AskedJson {
+  const wish = askedWish(purpose);
   const payment =
     purpose.kind === 'pay'
       ? {
           how: purpose.how,
-          fee_budget_msat: `${purpose.feeBudgetMsat}`,
+          // The owner says the amount, and the fee budget goes by that.
+          ...(!isAmountless(wish) && { fee_budget_msat: `${purpose.feeBudgetMsat}` }),
+          ...(purpose.givesBack === true && { gives_back: true as const }),
           ...(purpose.payee !== undefined && { payee: purpose.payee }),
         }
       : {};
   const { rule } = wishKinds[purpose.kind];
-  return { id, ...wishJson(owned, wishOf(purpose)), ...payment, rule, times, first: timeOf(first), last: timeOf(last) };
+  return { id, ...wishJson(owned, wish), ...payment, rule, times, first: timeOf(first), last: timeOf(last) };
 }
 
 function leaveJson(owned: Owned, { id, wish, usesLeft, expires }: NumberedLeave): LeaveJson {

@@ -24,13 +24,19 @@ function wishWords({ kind, target, amount_msat: msat, amount_sat: satoshi }: Wis
   return plain(`${verb} ${where}: ${amount}`);
 }
 
+function givesBackWords({ target, amount_msat: msat }: WishJson): string {
+  return `give an incoming payment back (payment hash ${target}): ${sat(BigInt(msat ?? '0'))} went out for it, and nothing proves that they came back`;
+}
+
 /** One thing asked, in a line. */
 export function askedWords(asked: AskedJson): string {
-  const { how, payee, fee_budget_msat: fee, times, last } = asked;
+  const { how, payee, fee_budget_msat: fee, gives_back: givesBack, times, last } = asked;
   const to = payee === undefined ? '' : ` to ${payee}`;
   const means = how === 'uninvoiced' ? 'without an invoice for that much' : `by ${how}`;
-  const details = how === undefined ? '' : ` ${means}${to}, fee up to ${sat(BigInt(fee ?? '0'))}`;
-  return plain(`${wishWords(asked)}${details}; asked ${times === 1 ? 'once' : `${times} times`}, last ${last}`);
+  const budget = fee === undefined ? '' : `, fee up to ${sat(BigInt(fee))}`;
+  const details = how === undefined ? '' : ` ${means}${to}${budget}`;
+  const words = givesBack === true ? givesBackWords(asked) : `${wishWords(asked)}${details}`;
+  return plain(`${words}; asked ${times === 1 ? 'once' : `${times} times`}, last ${last}`);
 }
 
 export function leaveWords(leave: LeaveJson): string {

@@ -4,7 +4,7 @@ import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../proto/clock.ts';
 import type { Entropy } from '../proto/entropy.ts';
-import { hsmdName } from '../proto/hsmd/calls.ts';
+import { type Call, hsmdName } from '../proto/hsmd/calls.ts';
 import type { Log } from '../proto/log.ts';
 import { type Network, networks } from '../signer/chain/networks.ts';
 import type { Companion } from '../signer/companion.ts';
@@ -194,11 +194,16 @@ function judge({ file, owner, clock, log, secp }: PolicyParts, network: Network,
     log,
     height: () => state.link?.chain.height(),
     chain: state.link?.chain,
+    noted: (refusal, call) => note({ desk, now: () => Math.floor(clock.now() / 1000) }, refusal, call),
   });
 }
 
+function note({ desk, now }: Pick<Owned, 'desk' | 'now'>, { tag, message }: Refusal, call: Call): void {
+  desk.note({ tag, message, call: hsmdName(call) }, now());
+}
+
 /** Lets the owner read what was refused. */
-function noting(policy: Policy, { desk, now }: Owned): Policy {
+function noting(policy: Policy, owned: Owned): Policy {
   return {
     name: policy.name,
     start: (init, preinit, started) => policy.start(init, preinit, started),
@@ -208,8 +213,7 @@ function noting(policy: Policy, { desk, now }: Owned): Policy {
       try {
         return await policy.decide(context, request, sign);
       } catch (error: unknown) {
-        if (error instanceof Refusal)
-          desk.note({ tag: error.tag, message: error.message, call: hsmdName(request.call) }, now());
+        if (error instanceof Refusal) note(owned, error, request.call);
         throw error;
       }
     },

@@ -62,6 +62,11 @@ export class ClientRequests implements Approver {
     return this.#shown.use(purpose, now);
   }
 
+  async would(purpose: Purpose, now: number): Promise<boolean> {
+    await Promise.all(this.#arriving);
+    return this.#shown.allows(purpose, now);
+  }
+
   async #take(request: SignedRequest): Promise<void> {
     const { nodeId, network, settings, clock } = this.#parts;
     const verified = await verifyRequest(request, nodeId, clock.now(), defaultFreshness);

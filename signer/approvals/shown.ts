@@ -73,6 +73,17 @@ export class ShownRequests {
     return true;
   }
 
+  /** Whether `use` would say yes. */
+  allows(purpose: Purpose, now: number): boolean {
+    return (
+      useOf(
+        [...this.#shown.values()].flatMap(({ leaves }) => leaves),
+        purpose,
+        now,
+      ) !== undefined
+    );
+  }
+
   /** What the leaves say to a purpose (`now` in Unix seconds); that they are used is durable when it resolves. */
   async use(purpose: Purpose, now: number): Promise<Consent> {
     const all = [...this.#shown].flatMap(([key, { leaves }]) => leaves.map((leave) => ({ ...leave, key })));

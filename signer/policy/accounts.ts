@@ -154,7 +154,7 @@ function isAskable({ state }: Scope, { tag, hash }: Shortage, { approvals }: Nod
 }
 
 /** An HTLC without an invoice or beyond its amount: the owner is asked for all that goes out under its hash. */
-function ask(scope: Scope, node: NodeState, { hash, wanted }: Shortage): Promise<NodeState | undefined> {
+function ask(scope: Scope, node: NodeState, { hash, wanted, givesBack }: Shortage): Promise<NodeState | undefined> {
   const purpose = {
     kind: 'pay',
     how: 'uninvoiced',
@@ -163,6 +163,7 @@ function ask(scope: Scope, node: NodeState, { hash, wanted }: Shortage): Promise
     feeBudgetMsat: feeBudget(scope.settings, wanted),
     payee: undefined,
     invoice: undefined,
+    ...(givesBack && { givesBack }),
   } as const;
   return allowPayment(scope, node, purpose);
 }

@@ -7,7 +7,7 @@
 
 import { type Leave, useOf } from './leave.ts';
 import type { Approver, Consent, Outgoing, Purpose } from './purpose.ts';
-import { isAmountless, type Wish, wishOf } from './wish.ts';
+import { askedWish, consentOf, isAmountless, type Wish } from './wish.ts';
 
 /** Times are Unix seconds. */
 export interface Asked {
@@ -55,7 +55,12 @@ export class Desk implements Approver {
     const use = useOf([...this.#leaves.values()], purpose, now);
     for (const leave of use?.changed.values() ?? []) this.#leaves.set(leave.id, leave);
     if (use === undefined) this.#ask(purpose, now);
+    else this.#asked.delete(keyOf(askedWish(purpose)));
     return Promise.resolve(use?.consent ?? false);
+  }
+
+  would(purpose: Purpose, now: number): Promise<boolean> {
+    return Promise.resolve(useOf([...this.#leaves.values()], purpose, now) !== undefined);
   }
 
   /** What waits for the owner's word, the latest last. */
@@ -74,8 +79,9 @@ export class Desk implements Approver {
     return [...this.#leaves.values()];
   }
 
-  /** Allows something, asked or not. */
+  /** Allows something, asked or not; what was asked and is allowed by it waits no more. */
   allow(wish: Wish, { uses, expires }: Terms): NumberedLeave {
+    for (const [key, { purpose }] of this.#asked) if (consentOf(wish, purpose) !== false) this.#asked.delete(key);
     const leave = { id: ++this.#lastId, wish, usesLeft: uses, expires, occasions: [] };
     this.#leaves.set(leave.id, leave);
     return leave;
@@ -85,7 +91,7 @@ export class Desk implements Approver {
   allowAsked(id: number, terms: Terms, amount = 0n): NumberedLeave | undefined {
     const asked = this.asked.find((each) => each.id === id);
     if (asked === undefined) return undefined;
-    const wish = wishOf(asked.purpose);
+    const wish = askedWish(asked.purpose);
     this.#asked.delete(keyOf(wish));
     return this.allow(isAmountless(wish) ? { ...wish, amount } : wish, terms);
   }
@@ -93,7 +99,7 @@ export class Desk implements Approver {
   /** Takes a leave back, or forgets what was asked; false where there is neither. */
   withdraw(id: number): boolean {
     const asked = this.asked.find((each) => each.id === id);
-    if (asked !== undefined) this.#asked.delete(keyOf(wishOf(asked.purpose)));
+    if (asked !== undefined) this.#asked.delete(keyOf(askedWish(asked.purpose)));
     return this.#leaves.delete(id) || asked !== undefined;
   }
 
@@ -111,7 +117,7 @@ export class Desk implements Approver {
   }
 
   #ask(purpose: Outgoing, now: number): void {
-    const key = keyOf(wishOf(purpose));
+    const key = keyOf(askedWish(purpose));
     const before = this.#asked.get(key);
     const asked = {
       id: before?.id ?? ++this.#lastId,

@@ -19,7 +19,7 @@ import type { Store } from '../store/store.ts';
 import { checks } from './checks.ts';
 import { effectiveSettings } from './effective.ts';
 import { checkNotFrozen } from './frozen.ts';
-import type { Approver, Consent, Purpose } from './purpose.ts';
+import { type Approver, type Consent, type Purpose, wouldApprove } from './purpose.ts';
 import type { Check, Scope, Verdict } from './scope.ts';
 import { takeBroken } from './scope.ts';
 import type { Settings } from './settings.ts';
@@ -35,6 +35,8 @@ export interface EngineParts {
   readonly height: () => number | undefined;
   /** What else a feed proves; undefined where there is no feed. */
   readonly chain?: ChainView | undefined;
+  /** Told of refusals that are answered in a form of the protocol's own, and are thrown to nobody. */
+  readonly noted?: ((refusal: Refusal, call: Call) => void) | undefined;
 }
 
 export class PolicyEngine {
@@ -97,10 +99,11 @@ export class PolicyEngine {
   }
 
   #scope(context: Context, call: Call, waited: Waited): Scope {
-    const { approver, clock, log, network, height, chain } = this.#parts;
+    const { approver, clock, log, network, height, chain, noted } = this.#parts;
     const settings = effectiveSettings(this.#parts.settings, chain?.estimate, clock.now());
     const now = Math.floor(clock.now() / 1000);
     const { dbid } = context.client;
+    const approved = (purpose: Purpose) => once(waited.consents, purpose, () => approver.approve(purpose, now));
     return {
       context,
       settings,
@@ -112,8 +115,13 @@ export class PolicyEngine {
       broken: takeBroken(settings, (tag, message) =>
         log('warn', 'a rule that only warns is broken', { tag, message, call: hsmdName(call), dbid }),
       ),
-      note: ({ tag, message }: Refusal) => log('warn', 'not approved', { tag, message, call: hsmdName(call), dbid }),
-      approved: (purpose: Purpose) => once(waited.consents, purpose, () => approver.approve(purpose, now)),
+      note(refusal: Refusal) {
+        const { tag, message } = refusal;
+        log('warn', 'not approved', { tag, message, call: hsmdName(call), dbid });
+        noted?.(refusal, call);
+      },
+      approved,
+      refusedOf: (purposes) => refusedOf(purposes, (each) => wouldApprove(approver, each, now), approved),
     };
   }
 }
@@ -122,6 +130,22 @@ export class PolicyEngine {
 interface Waited {
   readonly consents: Map<string, Promise<Consent>>;
   readonly confirmations: Map<string, Promise<number>>;
+}
+
+/** Asks first about what would be refused: leave that was given for the rest is not used up for nothing. */
+async function refusedOf(
+  purposes: readonly Purpose[],
+  would: (purpose: Purpose) => Promise<boolean>,
+  approved: (purpose: Purpose) => Promise<Consent>,
+): Promise<readonly Purpose[]> {
+  const isSure = await Promise.all(purposes.map(would));
+  const refused: Purpose[] = [];
+  for (const sure of [false, true]) {
+    for (const purpose of purposes.filter((_, i) => isSure[i] === sure))
+      if ((await approved(purpose)) === false) refused.push(purpose);
+    if (refused.length > 0) return refused;
+  }
+  return refused;
 }
 
 function once<T>(answers: Map<string, Promise<T>>, question: object, ask: () => Promise<T>): Promise<T> {

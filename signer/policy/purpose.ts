@@ -15,6 +15,8 @@ export type Purpose =
       readonly how: 'invoice' | 'keysend' | 'uninvoiced';
       /** The invoice text, where there is one. */
       readonly invoice: string | undefined;
+      /** Whether nothing new goes out: an incoming HTLC is to be failed, and what went out for it may not have come back. */
+      readonly givesBack?: boolean | undefined;
       /** Hex of the id of the BOLT 12 offer that the invoice answers. */
       readonly offer?: string | undefined;
     }
@@ -64,6 +66,13 @@ export interface Approver {
   readonly name: string;
   /** `now` in Unix seconds. */
   approve(purpose: Purpose, now: number): Promise<Consent>;
+  /** Whether it would say yes now: uses no leave up and asks nobody. Left out where a yes uses nothing up. */
+  would?(purpose: Purpose, now: number): Promise<boolean>;
+}
+
+/** Whether an approver would say yes; where asking costs nothing it is asked. */
+export async function wouldApprove(approver: Approver, purpose: Purpose, now: number): Promise<boolean> {
+  return approver.would?.(purpose, now) ?? (await approver.approve(purpose, now)) !== false;
 }
 
 /** Says yes to everything: for the owner's own machine, and for tests. */
@@ -78,6 +87,10 @@ export function firstOf(...approvers: readonly Approver[]): Approver {
         const consent = await approver.approve(purpose, now);
         if (consent !== false) return consent;
       }
+      return false;
+    },
+    async would(purpose, now) {
+      for (const approver of approvers) if (await wouldApprove(approver, purpose, now)) return true;
       return false;
     },
   };

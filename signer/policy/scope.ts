@@ -62,6 +62,8 @@ export interface Scope {
   note(refusal: Refusal): void;
   /** The owner's word on this purpose: asked for at most once a request. */
   approved(purpose: Purpose): Promise<Consent>;
+  /** Those of one transaction's purposes that the owner does not allow. All are asked about, and none is used up where one is. */
+  refusedOf(purposes: readonly Purpose[]): Promise<readonly Purpose[]>;
 }
 
 export type Check<C extends Call> = (scope: Scope, request: RequestOf<C>) => Verdict<C> | Promise<Verdict<C>>;

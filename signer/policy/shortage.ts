@@ -35,6 +35,8 @@ export interface Shortage {
   readonly wanted: bigint;
   /** Msat of them that the step adds. */
   readonly added: bigint;
+  /** Whether it offers nothing: it takes away what came in. */
+  readonly givesBack: boolean;
 }
 
 /** A payment before and after the step, over all channels. */
@@ -88,11 +90,12 @@ function shortageOf(scope: Scope, node: NodeState, payment: Payment): Shortage |
   const { hash, was, now, approval } = payment;
   const allowed = approval === undefined ? 0n : approval.amountMsat + approval.feeBudgetMsat;
   const fresh = newlyLacking(payment, allowed);
+  const givesBack = goesOut(now) <= goesOut(was);
   let found: Shortage | undefined;
   if (fresh > 0n) {
     const wanted = (approval?.amountMsat ?? 0n) + fresh;
     const facts = { out: fromMsat(goesOut(now)), in: fromMsat(inFlightIn(now)), beyond: fromMsat(fresh) };
-    found = { tag: tagOf(node, payment), facts, hash, out: goesOut(now), wanted, added: fresh };
+    found = { tag: tagOf(node, payment), facts, hash, out: goesOut(now), wanted, added: fresh, givesBack };
   }
   for (const expiry of [undefined, ...expiriesOut(now)]) {
     const before = lacking(scope, was, allowed, expiry);
@@ -105,7 +108,7 @@ function shortageOf(scope: Scope, node: NodeState, payment: Payment): Shortage |
         ? { out: fromMsat(out), in: fromMsat(comesIn(now)), beyond: fromMsat(missing) }
         : { expiry, uncovered: fromMsat(missing), least: scope.settings.minCltvDelta };
     const tag = expiry === undefined ? tagOf(node, payment) : 'policy-routing-cltv-delta';
-    const first = found ?? { tag, facts, hash, out, wanted, added };
+    const first = found ?? { tag, facts, hash, out, wanted, added, givesBack };
     found = first.added < added ? { ...first, added } : first;
   }
   return found;

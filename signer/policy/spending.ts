@@ -11,6 +11,12 @@ import type { Scope } from './scope.ts';
 /** How many purposes are remembered as allowed. */
 const remembered = 64;
 
+/** Something that has to be allowed, and the rule that says no. */
+export interface Wanted {
+  readonly tag: Tag;
+  readonly purpose: Extract<Purpose, { readonly kind: 'spend' | 'open' }>;
+}
+
 function keyOf(txid: string, purpose: Purpose | { readonly kind: 'fee'; readonly amountSat: bigint }): string {
   return `${txid} ${Object.values(purpose).join(' ')}`;
 }
@@ -54,12 +60,25 @@ export class Spending {
     return true;
   }
 
-  /** Breaks `tag` unless it may leave, or the limit a day where the owner set one. */
-  async require(tag: Tag, purpose: Purpose, amountSat: bigint): Promise<void> {
+  /** Breaks the tag of each that may not leave, or the limit a day where the owner set one; all are asked about at once. */
+  async require(wanted: readonly Wanted[]): Promise<void> {
     const { onchainSatPerDay } = this.#scope.settings;
-    if (await this.allows(purpose, amountSat)) return;
-    const broken = onchainSatPerDay > 0n ? 'policy-onchain-velocity' : tag;
-    this.#scope.broken(broken, { amount: amountSat, perDay: onchainSatPerDay });
+    const toAsk: Wanted[] = [];
+    for (const each of wanted) {
+      const key = keyOf(this.#txid, each.purpose);
+      if (this.#node.recentSpends.includes(key)) continue;
+      const automatic = poured(this.#scope, this.#node, 'onchain', each.purpose.amountSat);
+      if (automatic === undefined) toAsk.push(each);
+      else this.#remember(automatic, key);
+    }
+    const refused = await this.#scope.refusedOf(toAsk.map(({ purpose }) => purpose));
+    for (const { tag, purpose } of toAsk) {
+      if (!refused.includes(purpose)) this.#remember(this.#node, keyOf(this.#txid, purpose));
+      else {
+        const broken = onchainSatPerDay > 0n ? 'policy-onchain-velocity' : tag;
+        this.#scope.broken(broken, { amount: purpose.amountSat, perDay: onchainSatPerDay });
+      }
+    }
   }
 
   /** Counts a fee against what a day's fees may be. */

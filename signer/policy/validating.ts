@@ -13,7 +13,7 @@ import type { Facts } from '../lightning/mismatch.ts';
 import { Refusal } from '../refusal.ts';
 import { decodeState, encodeState } from '../state/encode.ts';
 import type { Store } from '../store/store.ts';
-import { PolicyEngine } from './engine.ts';
+import { type EngineParts, PolicyEngine } from './engine.ts';
 import type { Policy } from './policy.ts';
 import { type Approver, approveAll, firstOf } from './purpose.ts';
 import { takeBroken } from './scope.ts';
@@ -30,6 +30,8 @@ export interface ValidatingParts {
   readonly height: () => number | undefined;
   /** What else a feed proves; undefined where there is no feed. */
   readonly chain?: ChainView | undefined;
+  /** Told of refusals that lightningd gets as an answer of its own, without a reason. */
+  readonly noted?: EngineParts['noted'];
 }
 
 /** What this state was begun for. */

@@ -13,7 +13,7 @@ import { outpointOf } from './commitment.ts';
 import { mostFee, signedWeight, standardWeight } from './fees.ts';
 import { withWalletIndex } from './our_scripts.ts';
 import type { Changes, Checks, Scope } from './scope.ts';
-import { Spending } from './spending.ts';
+import { Spending, type Wanted } from './spending.ts';
 import { checkAmounts, claimedInputs, type WalletInput } from './wallet_inputs.ts';
 import { channelInputs, type FundingOutput, isWitnessProgram, type Outputs, outputsOf } from './wallet_outputs.ts';
 
@@ -48,14 +48,21 @@ interface Spend {
 }
 
 /** Value of ours that a channel gets: it stays ours, but is bound. */
-async function fundChannels({ scope, outputs, spending }: Spend): Promise<void> {
-  for (const { channel, gain } of outputs.fundings)
-    if (gain > 0n && !scope.settings.allowedNodes.has(channel.peer))
-      await spending.require(
-        'policy-onchain-signed-request',
-        { kind: 'open', peer: channel.peer, amountSat: gain },
-        gain,
-      );
+function bound({ scope, outputs }: Spend): readonly Wanted[] {
+  return outputs.fundings
+    .filter(({ channel, gain }) => gain > 0n && !scope.settings.allowedNodes.has(channel.peer))
+    .map(({ channel: { peer }, gain }) => ({
+      tag: 'policy-onchain-signed-request',
+      purpose: { kind: 'open', peer, amountSat: gain },
+    }));
+}
+
+/** What goes to scripts that only the owner can know. */
+function spent({ outputs }: Spend): readonly Wanted[] {
+  return [...outputs.unknown].map(([script, amountSat]) => ({
+    tag: 'policy-onchain-no-unknown-outputs',
+    purpose: { kind: 'spend', script, amountSat },
+  }));
 }
 
 /** What inputs have more than outputs: bounded by weight, beyond that the owner's to allow, and never most of it. */
@@ -79,9 +86,7 @@ async function checkAlone(spend: Spend, weight: number): Promise<Changes> {
   for (const { channel, funding, gain } of outputs.fundings)
     if (funding.value - gain > funding.pushed)
       scope.broken('policy-onchain-no-channel-push', { dbid: `${channel.dbid}`, pushed: funding.value - gain });
-  for (const [script, amountSat] of outputs.unknown)
-    await spending.require('policy-onchain-no-unknown-outputs', { kind: 'spend', script, amountSat }, amountSat);
-  await fundChannels(spend);
+  await spending.require([...spent(spend), ...bound(spend)]);
   await checkFee(
     spend,
     amounts.reduce<bigint>((sum, amount) => sum + (amount ?? 0n), 0n),
@@ -142,7 +147,7 @@ async function checkJoint(spend: Spend, first: FundingOutput): Promise<Changes> 
     if (lost > most && amountSat <= lost && (await spending.allows({ kind: 'spend', script, amountSat }, amountSat)))
       lost -= amountSat;
   if (lost > most) scope.broken('policy-onchain-no-fund-inbound', { brought, kept, most });
-  await fundChannels(spend);
+  await spending.require(bound(spend));
   spending.payFee(lost);
   return { node: spending.node, channel: withWalletInputs(first, union) };
 }

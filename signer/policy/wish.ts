@@ -80,6 +80,18 @@ export function wishOf(purpose: Outgoing): Wish {
   }
 }
 
+/**
+ * What a yes to something asked allows. lightningd tries again with another payment hash where it makes one for each
+ * attempt: for a keysend, and for the invoice that answers an offer.
+ */
+export function askedWish(purpose: Outgoing): Wish {
+  const wish = wishOf(purpose);
+  if (purpose.kind !== 'pay') return wish;
+  const { how, payee, offer } = purpose;
+  if (offer !== undefined) return { ...wish, kind: 'offer', target: offer };
+  return how === 'keysend' && payee !== undefined ? { ...wish, kind: 'keysend', target: payee } : wish;
+}
+
 /** A close's fee is found in rounds, and what it leaves us moves with it: this much more than was allowed passes. */
 const closeSlackPercent = 10n;
 

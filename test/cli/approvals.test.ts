@@ -95,13 +95,26 @@ test.serial(
   },
 );
 
+test.serial('what is asked says where it pays nothing but gives back', async (t) => {
+  const { desk, state } = await listening(t);
+  t.is(await desk.approve({ ...payment, how: 'uninvoiced', payee: undefined, givesBack: true }, now), false);
+  const { stdout } = await run('approvals', '--state', state);
+  t.regex(
+    stdout,
+    /give an incoming payment back \(payment hash (77){32}\): 5000.021 sat went out for it, and nothing proves/,
+  );
+  const json: unknown = JSON.parse((await run('approvals', '--state', state, '--json')).stdout);
+  t.like(json, { asked: { 0: { how: 'uninvoiced', gives_back: true } } });
+});
+
 test.serial('an invoice without an amount is approved with one', async (t) => {
   const { desk, state } = await listening(t);
   t.is(await desk.approve({ ...payment, amountMsat: 0n }, now), false);
   const { stdout } = await run('approvals', '--state', state);
   t.regex(stdout, /^ {4}1 {2}pay \(payment hash (77){32}\): as much as --amount says by invoice to/m);
   const json: unknown = JSON.parse((await run('approvals', '--state', state, '--json')).stdout);
-  t.like(json, { asked: { 0: { id: 1, amount_msat: undefined } } });
+  t.like(json, { asked: { 0: { id: 1, amount_msat: undefined, fee_budget_msat: undefined } } });
+  t.false(stdout.includes('fee up to'), 'that goes by the amount');
   const bare = await run('approve', '1', '--state', state);
   t.is(bare.code, 2);
   t.regex(bare.stderr, /its invoice has no amount: keyhold approve 1 --amount MSAT says what it may cost/);

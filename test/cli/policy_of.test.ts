@@ -71,7 +71,10 @@ test('a payment is refused, lies on the owner’s desk, and passes after the own
     t.false(isApproved(await signer.handle(lightningd, keysend)));
     if (opened.owned === undefined) return t.fail('nobody listens to the owner');
     const list = answerOwner(opened.owned, { method: 'list' });
-    t.like(list, { asked: { 0: { id: 1, kind: 'pay', how: 'keysend', amount_msat: '5000000' } } });
+    t.like(list, {
+      asked: { 0: { id: 1, kind: 'keysend', how: 'keysend', amount_msat: '5000000' } },
+      refused: { 0: { rule: 'policy-commitment-payment-approved', request: 'preapprove_keysend' } },
+    });
     answerOwner(opened.owned, { method: 'approve', id: 1, uses: 1, until: opened.owned.now() + 600 });
     t.true(isApproved(await signer.handle(lightningd, keysend)));
   }

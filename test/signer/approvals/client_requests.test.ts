@@ -242,7 +242,12 @@ test('one request for several outputs allows each of them, once', async (t) => {
   const { requests, ask } = signer();
   await requests.show(await boundRequest({ device, uri: '/cln.Node/MultiWithdraw', fields: payments }));
   const second = '00201863143c14c5166804bd19203356da136c985678cd4d27a1b8c6329604903262';
+  t.true(
+    await requests.would({ kind: 'spend', script, amountSat: 1n }, Math.floor(now / 1000)),
+    'that uses nothing up',
+  );
   t.true(await ask({ kind: 'spend', script, amountSat: 1n }));
+  t.false(await requests.would({ kind: 'spend', script, amountSat: 1n }, Math.floor(now / 1000)));
   t.true(await ask({ kind: 'spend', script: second, amountSat: 2n }));
   t.false(await ask({ kind: 'spend', script, amountSat: 1n }));
 });

@@ -211,6 +211,7 @@ test('policy-commitment-payment-approved: an invoice without an amount waits for
   t.true(await world.preapproveInvoice(invoice), 'a second attempt');
   channel.add({ from: 'us', msat: msat + msat / 50n, hash });
   await refused(t, 'policy-commitment-payment-approved', channel.signTheirs(), 'more than was said');
+  t.like(desk.asked, { 0: { purpose: { how: 'uninvoiced', givesBack: undefined } }, length: 1 });
   channel.updates.logs.local.pop();
   const first = channel.add({ from: 'us', msat: msat + msat / 100n, hash });
   await channel.commit();

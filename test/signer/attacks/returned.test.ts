@@ -80,6 +80,7 @@ for (const close of closes) {
     const { from, incoming, tx } = await closedBy(close)(world);
     world.bury(outputOf(tx), 100);
     await refused(t, 'policy-routing-balance', fail(from, incoming));
+    t.like(world.asked.at(-1), { kind: 'pay', amountMsat: msat, givesBack: true }, 'the owner knows what it is about');
   });
 
   attack(`a new payout after the HTLC came back: ${close.name}`, 'policy-commitment-payment-approved', {

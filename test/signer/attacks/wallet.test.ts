@@ -6,6 +6,7 @@ import { type Transaction, type TxOutput, txid } from '../../../proto/bitcoin/tx
 import { toHex, utf8 } from '../../../proto/bytes.ts';
 import type { Utxo } from '../../../proto/hsmd/fields.ts';
 import { fundingScript, p2wsh } from '../../../signer/bitcoin/script.ts';
+import { Desk } from '../../../signer/policy/desk.ts';
 import { attack, refused } from './attack.ts';
 import { TestChannel } from './channel.ts';
 import { output, utxo, walletScript, withdrawal } from './transactions.ts';
@@ -195,4 +196,20 @@ test('policy-onchain-no-channel-push: the channel we fund is set up as the peerâ
   await channel.signTheirs();
   await channel.signOurs();
   await refused(t, 'policy-onchain-no-channel-push', spend(world, [mine], outputs));
+});
+
+test('a withdrawal to two strangers asks about both at once, and uses no yes up before both are allowed', async (t) => {
+  const desk = new Desk();
+  const world = await World.open({ approver: desk });
+  const terms = { uses: 1, expires: Math.floor(world.now / 1000) + 600 };
+  const mine = coin(world, 'coin', 100_000n);
+  const attempt = () => spend(world, [mine], [output(shop, 40_000n), output(thief, 59_000n)]);
+  await refused(t, 'policy-onchain-no-unknown-outputs', attempt());
+  t.is(desk.asked.length, 2);
+  desk.allowAsked(desk.asked[0]?.id ?? 0, terms);
+  await refused(t, 'policy-onchain-no-unknown-outputs', attempt());
+  t.like(desk.leaves(0), { length: 1, 0: { usesLeft: 1 } });
+  desk.allowAsked(desk.asked[0]?.id ?? 0, terms);
+  await t.notThrowsAsync(attempt);
+  t.is(desk.leaves(0).length, 0);
 });

@@ -25,7 +25,7 @@ import { tiny } from '../../../signer/crypto/tiny.ts';
 import { Signer } from '../../../signer/dispatch.ts';
 import { NodeKeys } from '../../../signer/keys/node_keys.ts';
 import { native } from '../../../signer/node/native.ts';
-import type { Consent, Purpose } from '../../../signer/policy/purpose.ts';
+import type { Approver, Consent, Purpose } from '../../../signer/policy/purpose.ts';
 import type { Tag } from '../../../signer/policy/rules.ts';
 import { profiles, type Settings } from '../../../signer/policy/settings.ts';
 import { validating } from '../../../signer/policy/validating.ts';
@@ -66,6 +66,8 @@ export interface WorldOptions {
   readonly memory?: Memory;
   /** Whether a feed of the chain is in force; without it nothing is proven. */
   readonly feed?: boolean;
+  /** The owner, in place of `answer`. */
+  readonly approver?: Approver;
   /** Opens the state in another way than from `memory`. */
   readonly openStore?: (keys: NodeKeys) => Promise<Store>;
 }
@@ -83,6 +85,7 @@ export class World {
   /** What it proves of outputs, if there is one: confirmations, by `textOf`. */
   readonly #buried = new Map<string, number>();
   readonly #feed: boolean;
+  readonly #approver: Approver;
   /** The owner: what they were asked, and what they say. */
   readonly asked: Purpose[] = [];
   answer: (purpose: Purpose) => Consent | Promise<Consent> = () => false;
@@ -91,7 +94,8 @@ export class World {
   #store: Store | undefined;
   #dbids = 0n;
 
-  constructor({ settings = {}, profile = 'test', memory = {}, feed = false, openStore }: WorldOptions = {}) {
+  constructor({ settings = {}, profile = 'test', memory = {}, feed = false, approver, openStore }: WorldOptions = {}) {
+    this.#approver = approver ?? this.#asking();
     this.settings = { ...profiles[profile], ...settings };
     this.memory = memory;
     this.#feed = feed;
@@ -119,13 +123,7 @@ export class World {
   async start(): Promise<void> {
     const policy = validating({
       settings: this.settings,
-      approver: {
-        name: 'test',
-        approve: async (purpose) => {
-          this.asked.push(purpose);
-          return this.answer(purpose);
-        },
-      },
+      approver: this.#approver,
       openStore: async (keys) => {
         this.#store = await this.#openStore(keys);
         return this.#store;
@@ -138,6 +136,16 @@ export class World {
     const open = () => Promise.resolve({ type: 0, seed: new Secret(new Uint8Array(32).fill(ourSeed)) } as const);
     this.#signer = new Signer({ secp, secret: { open }, policy });
     await this.ask(lightningd, 'init', initRequest);
+  }
+
+  #asking(): Approver {
+    return {
+      name: 'test',
+      approve: async (purpose) => {
+        this.asked.push(purpose);
+        return this.answer(purpose);
+      },
+    };
   }
 
   #chain(): ChainView {

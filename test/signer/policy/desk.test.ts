@@ -62,6 +62,44 @@ test('a payment and its attempts are one use, another payment is another', async
   t.false(await allowed(desk, pay({ how: 'keysend', payee: script })));
 });
 
+test('what lightningd asks with a new payment hash at each attempt is one question, and one yes', async (t) => {
+  const offer = 'ee'.repeat(32);
+  const rows = [
+    { first: pay({ how: 'keysend' }), wish: { kind: 'keysend', target: peer, amount: 5_000n } },
+    { first: pay({ offer }), wish: { kind: 'offer', target: offer, amount: 5_000n } },
+  ] as const;
+  for (const { first, wish } of rows) {
+    const desk = new Desk();
+    const again = { ...first, hash: '22'.repeat(32) };
+    const later = { ...first, hash: '33'.repeat(32) };
+    t.false(await allowed(desk, first));
+    t.false(await allowed(desk, again));
+    t.is(desk.asked.length, 1);
+    t.like(desk.asked[0], { times: 2 });
+    t.like(desk.allowAsked(desk.asked[0]?.id ?? 0, { uses: 1, expires: now + 60 }), { wish });
+    t.true(await allowed(desk, later));
+    t.true(await allowed(desk, later), 'its attempts');
+    t.false(await allowed(desk, first), 'another payment');
+  }
+});
+
+test('what is allowed in advance, or passes now, waits no more', async (t) => {
+  const desk = new Desk();
+  const terms = { uses: 1, expires: now + 60 };
+  for (const purpose of [spend(1000n), spend(2000n), pay()]) t.false(await allowed(desk, purpose));
+  desk.allow({ kind: 'spend', target: script, amount: 1000n }, terms);
+  t.deepEqual(
+    desk.asked.map(({ purpose }) => purpose),
+    [spend(2000n), pay()],
+  );
+  t.true(await allowed(desk, spend(1000n)));
+  t.false(await allowed(desk, spend(1000n)));
+  t.is(desk.asked.length, 3, 'it waits once more');
+  desk.allow({ kind: 'pay', target: '11'.repeat(32), amount: 5_000n }, terms);
+  t.true(await allowed(desk, pay()));
+  t.is(desk.asked.length, 2);
+});
+
 test('what was allowed or asked can be taken back', async (t) => {
   const desk = new Desk();
   const { id } = desk.allow({ kind: 'spend', target: script, amount: 1000n }, { uses: 1, expires: now + 60 });

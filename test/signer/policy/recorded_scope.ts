@@ -79,6 +79,7 @@ function scopeOf(
     broken: takeBroken(all, (tag) => warnings.push(tag)),
     note: () => undefined,
     approved: (purpose) => Promise.resolve(approves(purpose)),
+    refusedOf: (purposes) => Promise.resolve(purposes.filter((each) => approves(each) === false)),
   };
 }
 
