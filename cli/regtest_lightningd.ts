@@ -27,7 +27,7 @@ interface PeerChannel {
   readonly state: string;
   readonly channel_id: string;
   readonly short_channel_id?: string;
-  readonly htlcs: readonly unknown[];
+  readonly htlcs: readonly { readonly expiry: number }[];
 }
 
 /** States in which a channel is over. */
@@ -108,7 +108,7 @@ export class Lightningd implements AsyncDisposable {
   /** Resolves when this node knows the chain's tip. */
   async sync(): Promise<void> {
     const tip = await this.#bitcoind.height();
-    await this.#wait(`block ${tip}`, async () => {
+    await this.eventually(`block ${tip}`, async () => {
       const { blockheight } = await this.rpc<{ readonly blockheight: number }>('getinfo');
       return blockheight >= tip;
     });
@@ -119,19 +119,28 @@ export class Lightningd implements AsyncDisposable {
     const { bech32 } = await this.rpc<{ readonly bech32: string }>('newaddr', { addresstype: 'bech32' });
     await this.#bitcoind.send(bech32, sat);
     await this.#bitcoind.mine(1, 1);
-    await this.#wait('coins in its wallet', async () => {
+    await this.eventually('coins in its wallet', async () => {
       const { outputs } = await this.rpc<{ readonly outputs: readonly { readonly status: string }[] }>('listfunds');
       return outputs.some(({ status }) => status === 'confirmed');
     });
   }
 
+  /** Connects to another node, or finds that it is. */
+  async connect(other: Lightningd): Promise<void> {
+    await this.rpc('connect', { id: other.id, host: '127.0.0.1', port: other.#port });
+  }
+
   /** Opens an announced channel of this many satoshi, which both can use when this resolves. */
   async open(other: Lightningd, sat: number): Promise<void> {
-    await this.rpc('connect', { id: other.id, host: '127.0.0.1', port: other.#port });
+    await this.connect(other);
     await this.rpc('fundchannel', { id: other.id, amount: sat });
     await this.confirm(other);
-    await this.#wait('the channel in gossip', async () => {
-      const { short_channel_id } = await this.channel(other);
+    await this.knows(await this.channel(other));
+  }
+
+  /** Resolves when this node has heard of a channel, be it its own or others'. */
+  async knows({ short_channel_id }: PeerChannel): Promise<void> {
+    await this.eventually('the channel in gossip', async () => {
       const known = await this.rpc<{ readonly channels: readonly unknown[] }>('listchannels', { short_channel_id });
       return known.channels.length === 2; // one for each direction
     });
@@ -140,9 +149,14 @@ export class Lightningd implements AsyncDisposable {
   /** Mines what waits, until both can use their channel again. */
   async confirm(other: Lightningd): Promise<void> {
     await this.#bitcoind.mine(deepBlocks, 1);
+    await this.usable(other);
+  }
+
+  /** Resolves when both know the chain's tip, and can use their channel. */
+  async usable(other: Lightningd): Promise<void> {
     await this.sync();
     await other.sync();
-    await this.#wait('a usable channel', async () => {
+    await this.eventually('a usable channel', async () => {
       const states = [await this.channel(other), await other.channel(this)].map(({ state }) => state);
       return states.every((state) => state === 'CHANNELD_NORMAL');
     });
@@ -168,7 +182,7 @@ export class Lightningd implements AsyncDisposable {
 
   /** Resolves when no HTLC is left in the channel with another node, on either side. */
   async settled(other: Lightningd): Promise<void> {
-    await this.#wait('the payment to be settled', async () => {
+    await this.eventually('the payment to be settled', async () => {
       const ends = [await this.channel(other), await other.channel(this)];
       return ends.every(({ htlcs }) => htlcs.length === 0);
     });
@@ -187,7 +201,7 @@ export class Lightningd implements AsyncDisposable {
     await this.#bitcoind.mine(1, 1);
     await this.sync();
     await other.sync();
-    await this.#wait('the channel closed on chain', async () => {
+    await this.eventually('the channel closed on chain', async () => {
       const { channels } = await this.rpc<{ readonly channels: readonly PeerChannel[] }>('listpeerchannels', {
         id: other.id,
       });
@@ -195,11 +209,12 @@ export class Lightningd implements AsyncDisposable {
     });
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#program[Symbol.asyncDispose]();
+  /** Looks until something has come about. */
+  async eventually(what: string, done: () => Promise<boolean>): Promise<void> {
+    await until(what, async () => ((await done()) ? true : undefined), this.#signal, this.#lookEveryMs);
   }
 
-  async #wait(what: string, done: () => Promise<boolean>): Promise<void> {
-    await until(what, async () => ((await done()) ? true : undefined), this.#signal, this.#lookEveryMs);
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#program[Symbol.asyncDispose]();
   }
 }

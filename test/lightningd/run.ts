@@ -1,7 +1,8 @@
 /**
  * `npm run test:lightningd [-- WAY… SCENARIO…]`: real lightningd nodes, with Keyhold as their hsmd, play scenarios on
  * regtest. Each runs inline (bin/keyhold-hsmd-inline) and over a bridge (host and signer, bridge.ts); naming a way or
- * some scenarios leaves out the others; `hardship` plays the bad input of hardship.ts instead. Needs CLN (a built Core Lightning), BITCOIN (a folder with bitcoind and
+ * some scenarios leaves out the others; `hardship` plays the bad input of hardship.ts instead, `owned` what needs an owner
+ * (owned.ts). Needs CLN (a built Core Lightning), BITCOIN (a folder with bitcoind and
  * bitcoin-cli) and the scenarios: KEYHOLD_SCENARIOS, or shared/tools/scenarios.py beside this checkout.
  */
 
@@ -11,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { playHardships } from './hardship.ts';
+import { playStories } from './owned.ts';
 import { playScenarios, type ScenarioResult, scenariosOf } from './scenarios.ts';
 
 const root = new URL('../../../', import.meta.url);
@@ -57,14 +59,14 @@ async function run(args: readonly string[]): Promise<number> {
   return failed === 0 ? 0 : 1;
 }
 
-/** `hardship [WORD…]`: what is in hardship.ts, or those of it with one of the words in their names. */
-async function hardship(words: readonly string[]): Promise<number> {
+/** `hardship [WORD…]`, `owned [WORD…]`: all that is in that file, or what has one of the words in its name. */
+async function playHere(play: typeof playHardships, words: readonly string[]): Promise<number> {
   const absent = missing().filter((line) => !line.includes(KEYHOLD_SCENARIOS));
   if (absent.length > 0) {
     console.log(`${absent.join('\n')}\n0 passed, 0 failed, all skipped`);
     return 0;
   }
-  return (await playHardships(words)) === 0 ? 0 : 1;
+  return (await play(words)) === 0 ? 0 : 1;
 }
 
 /** Plays with the policy signers have by default, or KEYHOLD_POLICY; only a node that cheats has none. */
@@ -92,4 +94,8 @@ async function playBoth(way: keyof typeof ways, names: readonly string[]): Promi
 }
 
 const [first, ...rest] = process.argv.slice(2);
-process.exitCode = first === 'hardship' ? await hardship(rest) : await run(process.argv.slice(2));
+const here = new Map([
+  ['hardship', playHardships],
+  ['owned', playStories],
+]).get(first ?? '');
+process.exitCode = here === undefined ? await run(process.argv.slice(2)) : await playHere(here, rest);
