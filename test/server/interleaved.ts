@@ -36,6 +36,8 @@ const behind: { readonly [C in Call]?: ReadonlySet<Call | undefined> } = {
   signCommitmentTx: new Set(steps),
   // The wallet signs an opening or a splice when the channel has signed all that spends it, and its own part.
   signWithdrawal: new Set([...steps, 'signRemoteCommitmentTx', 'signSpliceTx']),
+  // And the channel, which stands still until then, ends the splice only when the wallet's part is there.
+  signSpliceTx: new Set<Call>(['signWithdrawal']),
   // A transaction confirms when it is signed.
   checkOutpoint: new Set<Call>(['signWithdrawal']),
   lockOutpoint: new Set<Call>(['signWithdrawal']),
