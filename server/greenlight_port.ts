@@ -13,6 +13,9 @@ import type { OfferedRequest, SignerPort } from './signer_port.ts';
 /** A request that asks for nothing but a sign of life: type 2008 without fields. */
 const signOfLife = Uint8Array.of(0x07, 0xd8);
 
+/** Greenlight counts in 32 bits. */
+const requestIdOf = (id: bigint): number => Number(BigInt.asUintN(32, id));
+
 interface Asked {
   readonly resolve: (answer: Answer) => void;
   readonly reject: (reason: unknown) => void;
@@ -52,8 +55,8 @@ export class GreenlightPort implements SignerPort {
     this.#shown.add(request, this.#clock.now());
   }
 
-  offer({ id, client, bytes }: OfferedRequest, signal: AbortSignal): Promise<Answer> {
-    const requestId = Number(BigInt.asUintN(32, id));
+  offer({ id, client, bytes }: OfferedRequest): Promise<Answer> {
+    const requestId = requestIdOf(id);
     const context = isLightningd(client) ? {} : { context: client };
     return new Promise((resolve, reject) => {
       if (this.outbox.closed) {
@@ -61,10 +64,13 @@ export class GreenlightPort implements SignerPort {
         return;
       }
       this.#asked.set(requestId, { resolve, reject });
-      signal.addEventListener('abort', () => this.#asked.delete(requestId), { once: true });
       const requests = [...this.#shown.list(this.#clock.now())];
       this.outbox.push({ requestId, raw: bytes, ...context, signerState: this.#news(), requests });
     });
+  }
+
+  withdraw(id: bigint): void {
+    this.#asked.delete(requestIdOf(id));
   }
 
   dismiss(): void {

@@ -94,7 +94,7 @@ export class LinkPort implements SignerPort {
     else this.#options.log('warn', 'a client’s request is too large to show', { bytes: length });
   }
 
-  offer({ bytes, ...request }: OfferedRequest, signal: AbortSignal): Promise<Answer> {
+  offer({ bytes, ...request }: OfferedRequest): Promise<Answer> {
     if (bytes.length > largestMessage - framing)
       return Promise.resolve({
         kind: 'unavailable',
@@ -105,18 +105,13 @@ export class LinkPort implements SignerPort {
         reject(new Error('the signer is gone'));
         return;
       }
-      // A request may be offered again and again: each time leaves nothing behind.
-      const forget = () => this.#asked.delete(request.id);
-      const done =
-        <T>(settle: (value: T) => void) =>
-        (value: T) => {
-          signal.removeEventListener('abort', forget);
-          settle(value);
-        };
-      this.#asked.set(request.id, { resolve: done(resolve), reject: done(reject) });
-      signal.addEventListener('abort', forget, { once: true });
+      this.#asked.set(request.id, { resolve, reject });
       this.#send({ case: 'request', value: { ...request, message: bytes } });
     });
+  }
+
+  withdraw(id: bigint): void {
+    this.#asked.delete(id);
   }
 
   dismiss(reason: string): void {

@@ -6,7 +6,7 @@ export interface LocalPortOptions {
   readonly software: string;
   readonly session: string;
   /** Answers one request; lanes side by side. */
-  readonly handle: (client: ClientIdentity, bytes: Uint8Array, signal: AbortSignal) => Promise<Answer>;
+  readonly handle: (client: ClientIdentity, bytes: Uint8Array) => Promise<Answer>;
 }
 
 /** A signer in this very process: no link in between, no round trip to measure. */
@@ -21,6 +21,7 @@ export function localPort({ name, software, session, handle }: LocalPortOptions)
     dismiss() {},
     /** No clients of another place reach a node that is run like this. */
     show() {},
-    offer: ({ client, bytes }: OfferedRequest, signal) => handle(client, bytes, signal),
+    offer: ({ client, bytes }: OfferedRequest) => handle(client, bytes),
+    withdraw() {},
   };
 }

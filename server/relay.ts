@@ -271,7 +271,7 @@ export class Relay {
     traced?.offered();
     if (call === 'init' && this.#preinit !== undefined)
       this.#tell(port, this.#preinit, { lane }).catch(() => undefined); // lost together with what follows
-    this.#tell(port, bytes, { id, lane, acknowledged, signal: waiting.nobodyWaits }).then(
+    this.#tell(port, bytes, { id, lane, acknowledged }).then(
       (answer) => this.#answered(waiting, port, answer),
       (error: unknown) => this.#failed(waiting, port, error),
     );
@@ -281,17 +281,12 @@ export class Relay {
   #tell(
     port: SignerPort,
     bytes: Uint8Array,
-    request: {
-      readonly id?: bigint;
-      readonly lane?: Lane;
-      readonly acknowledged?: boolean;
-      readonly signal?: AbortSignal;
-    },
+    request: { readonly id?: bigint; readonly lane?: Lane; readonly acknowledged?: boolean },
   ): Promise<Answer> {
-    const { id = this.#queue.newId(), lane, acknowledged = false, signal = new AbortController().signal } = request;
+    const { id = this.#queue.newId(), lane, acknowledged = false } = request;
     const { number, client } = lane ?? { number: 0n, client: lightningd };
     const settledBelow = this.#queue.oldestId < id ? this.#queue.oldestId : id;
-    return port.offer({ id, lane: number, client, bytes, settledBelow, acknowledged }, signal);
+    return port.offer({ id, lane: number, client, bytes, settledBelow, acknowledged });
   }
 
   #answered(waiting: Waiting, port: SignerPort, given: Answer): void {
@@ -317,6 +312,16 @@ export class Relay {
     this.#early.learn(lane.client, call, bytes, answer);
     waiting.settle(answer.kind === 'reply' ? { kind: 'reply', bytes: answer.bytes } : answer);
     if (pledge !== undefined) this.#decided(waiting, pledge, answer);
+    if (answer.kind === 'reply' && (answer.ahead ?? []).length > 0) this.#settleForeseen();
+  }
+
+  /** What came ahead may be what somebody waits for by now: it was asked while the signer foresaw it. */
+  #settleForeseen(): void {
+    for (const waiting of this.#queue.unanswered()) {
+      const { call, lane, bytes, pledge } = waiting.request;
+      const known = pledge === undefined ? this.#early.known(lane.client, call, bytes) : undefined;
+      if (known !== undefined) waiting.settle(known.answer);
+    }
   }
 
   #failed(waiting: Waiting, port: SignerPort, error: unknown): void {

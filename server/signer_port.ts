@@ -49,11 +49,10 @@ export interface SignerPort {
   promote(lease: bigint): void;
   /** Shows a client's request, which may be the reason for what is asked next. The same may come again. */
   show(request: SignedRequest): void;
-  /**
-   * Asks. Rejects where the connection is lost; the request then goes to the next signer attached. The signal aborts
-   * when nobody waits for the answer any more.
-   */
-  offer(request: OfferedRequest, signal: AbortSignal): Promise<Answer>;
+  /** Asks. Rejects where the connection is lost; the request then goes to the next signer attached. */
+  offer(request: OfferedRequest): Promise<Answer>;
+  /** Nobody waits for the answer to this request any more. */
+  withdraw(id: bigint): void;
   /** Sends the signer away; the reason is for its owner. */
   dismiss(reason: string): void;
 }

@@ -26,7 +26,6 @@ export class Waiting {
   holder: SignerPort | undefined;
   /** Settles with the first answer, rejects if the request was abandoned first. */
   readonly answer: Promise<Answer>;
-  readonly #nobodyWaits = new AbortController();
   #resolve: (answer: Answer) => void = () => {};
   #reject: (reason: unknown) => void = () => {};
   #settled = false;
@@ -54,11 +53,6 @@ export class Waiting {
   /** Whether the node was answered before the signer decided. */
   get acknowledged(): boolean {
     return this.#acknowledged;
-  }
-
-  /** Aborts when the request ends without the answer of its holder. */
-  get nobodyWaits(): AbortSignal {
-    return this.#nobodyWaits.signal;
   }
 
   /** The holder's answer. */
@@ -92,6 +86,6 @@ export class Waiting {
     this.#open = false;
     if (this.request.pledge !== undefined) return;
     this.#settled = true;
-    this.#nobodyWaits.abort();
+    this.holder?.withdraw(this.request.id);
   }
 }

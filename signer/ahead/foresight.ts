@@ -13,6 +13,7 @@ import type { NodeKeys } from '../keys/node_keys.ts';
 import type { Policy } from '../policy/policy.ts';
 import { type ChannelState, highest } from '../state/channel_state.ts';
 import { channelKey } from '../state/state.ts';
+import { revocableOutput } from './penalty.ts';
 import { type Memory, type Prediction, predictions, type RememberedChannel } from './predictions.ts';
 
 export interface ForesightParts {
@@ -25,6 +26,12 @@ export interface ForesightParts {
 const mostChannels = 4096;
 /** Channels whose points go with the reply to init: more would make the start wait for them. */
 const mostAtStart = 64;
+
+/** Commitments of the peer's that may be revoked next: two, and as many more for each funding that a splice has made. */
+const mostRevocable = 8;
+/** Calls whose fields are remembered as they came. */
+const kept: ReadonlySet<Call> = new Set<Call>(['setupChannel', 'signPenaltyToUs']);
+const nothing: RememberedChannel = { setup: undefined, validated: -1n, revocable: [], penalty: undefined };
 
 export class Foresight {
   readonly #parts: ForesightParts;
@@ -42,9 +49,9 @@ export class Foresight {
     reply: Uint8Array,
   ): Promise<readonly AnswerAhead[]> {
     const call = callOf(bytes);
-    if (call === undefined || (call !== 'setupChannel' && predictions[call] === undefined)) return [];
+    if (call === undefined || (predictions[call] === undefined && !kept.has(call))) return [];
     // A copy where it is to be remembered: what is read are views of a larger message.
-    const request = decodeRequest(call === 'setupChannel' ? bytes.slice() : bytes, this.#parts.secp);
+    const request = decodeRequest(kept.has(call) ? bytes.slice() : bytes, this.#parts.secp);
     this.#remember(client, request);
     const expected = this.#predict(this.#memory(keys), client, request, reply);
     const answers: AnswerAhead[] = [];
@@ -73,6 +80,7 @@ export class Foresight {
       channel: (client) => this.#channel(client),
       channels: () =>
         [...(policy.channels?.()?.values() ?? [])].slice(-mostAtStart).map((state) => ({
+          ...nothing,
           ...remembered(state),
           client: { nodeId: fromHex(state.peer), dbid: state.dbid, capabilities: 447n },
         })),
@@ -81,24 +89,42 @@ export class Foresight {
 
   #channel({ nodeId, dbid }: ClientIdentity): RememberedChannel | undefined {
     const key = channelKey(nodeId, dbid);
+    const known = this.#channels.get(key);
     const state = this.#parts.policy.channels?.()?.get(key);
-    return state === undefined ? this.#channels.get(key) : remembered(state);
+    return state === undefined ? known : { ...nothing, ...known, ...remembered(state) };
   }
 
-  #remember(client: ClientIdentity, { call, fields }: Request): void {
-    if (call !== 'setupChannel' && call !== 'validateCommitmentTx') return;
-    const key = channelKey(client.nodeId, client.dbid);
-    const { setup, validated } = this.#channels.get(key) ?? { setup: undefined, validated: -1n };
+  #remember({ nodeId, dbid }: ClientIdentity, request: Request): void {
+    const key = channelKey(nodeId, dbid);
+    const before = this.#channels.get(key) ?? nothing;
+    const change = news(before, request);
+    if (change === undefined) return;
     this.#channels.delete(key);
-    this.#channels.set(
-      key,
-      call === 'setupChannel' ? { setup: fields, validated } : { setup, validated: fields.commitNum },
-    );
+    this.#channels.set(key, { ...before, ...change });
     const [oldest] = this.#channels.keys();
     if (this.#channels.size > mostChannels && oldest !== undefined) this.#channels.delete(oldest);
   }
 }
 
-function remembered({ setup, sides }: ChannelState): RememberedChannel {
+/** What a request says of its channel. */
+function news({ revocable }: RememberedChannel, { call, fields }: Request): Partial<RememberedChannel> | undefined {
+  switch (call) {
+    case 'setupChannel':
+      return { setup: fields };
+    case 'validateCommitmentTx':
+      return { validated: fields.commitNum };
+    case 'signRemoteCommitmentTx': {
+      const output = revocableOutput(fields);
+      return output && { revocable: [...revocable, output].slice(-mostRevocable) };
+    }
+    case 'signPenaltyToUs':
+      fields.revocationSecret[Symbol.dispose]();
+      return { penalty: fields.tx };
+    default:
+      return undefined;
+  }
+}
+
+function remembered({ setup, sides }: ChannelState): Pick<RememberedChannel, 'setup' | 'validated'> {
   return { setup, validated: highest(sides.local) };
 }

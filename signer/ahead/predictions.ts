@@ -7,6 +7,7 @@ import type { ClientIdentity } from '../../proto/answer.ts';
 import { spentOutput } from '../../proto/bitcoin/psbt_input.ts';
 import { utf8 } from '../../proto/bytes.ts';
 import { type Call, calls, lightningdCapabilities, type RequestOf } from '../../proto/hsmd/calls.ts';
+import type { TxWithPsbt } from '../../proto/hsmd/fields.ts';
 import { decodeMessage, encodeMessage } from '../../proto/hsmd/message.ts';
 import type { Secp } from '../crypto/secp.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
@@ -16,6 +17,7 @@ import { htlcRequests } from '../lightning/htlc_tx.ts';
 import { commitmentKeys } from '../lightning/keys.ts';
 import { recogniseCommitment } from '../lightning/recognise.ts';
 import type { Setup } from '../state/channel_state.ts';
+import { penaltyRequest, type Revocable } from './penalty.ts';
 
 /** A request that is expected. */
 export interface Expected {
@@ -30,6 +32,10 @@ export interface RememberedChannel {
   readonly setup: Setup | undefined;
   /** Our highest commitment number that was validated; -1 before the first. */
   readonly validated: bigint;
+  /** What the peer's last few commitments pay it, and us if they are revoked. */
+  readonly revocable: readonly Revocable[];
+  /** The penalty transaction that was asked for last. */
+  readonly penalty: TxWithPsbt | undefined;
 }
 
 export interface Memory {
@@ -103,6 +109,22 @@ function htlcTransactions(
   return htlcRequests(commitment, remotePerCommit).map((request) => ({ client, request, stays: false }));
 }
 
+/** channeld has the penalty for a commitment signed as soon as it is revoked; while a splice confirms, one for each funding. */
+function penalties(
+  { channel }: Memory,
+  client: ClientIdentity,
+  { revokeNum, perCommitmentSecret }: RequestOf<'validateRevocation'>,
+): readonly Expected[] {
+  using secret = perCommitmentSecret;
+  const { penalty, revocable = [] } = channel(client) ?? {};
+  if (penalty === undefined) return [];
+  return revocable
+    .filter(({ commitNum }) => commitNum === revokeNum)
+    .map((revoked) => penaltyRequest(penalty, revoked, secret))
+    .filter((request) => request !== undefined)
+    .map((request) => ({ client, request, stays: false }));
+}
+
 export const predictions: { readonly [C in Call]?: Prediction<C> } = {
   init: started,
 
@@ -121,6 +143,8 @@ export const predictions: { readonly [C in Call]?: Prediction<C> } = {
   },
 
   signRemoteCommitmentTx: htlcTransactions,
+
+  validateRevocation: penalties,
 
   /** The reply has the next point; with the one behind it the next commitment can be acknowledged. */
   validateCommitmentTx: (_memory, client, { commitNum }) => points(client, commitNum + 2n),

@@ -2,11 +2,12 @@
 
 import test from 'ava';
 import type { Answer } from '../../proto/answer.ts';
+import { requestSha256 } from '../../server/ahead.ts';
 import { patienceFor } from '../../server/refusal.ts';
 import { lightningd, relayDefaults } from '../../server/relay.ts';
 import { channel, orderly, other, Paper, revocation, revoke, setUp, validated } from './acknowledging.ts';
 import { settled } from './manual_clock.ts';
-import { checkFutureSecret, initReply, signMessage } from './messages.ts';
+import { checkFutureSecret, correct, incorrect, initReply, signMessage } from './messages.ts';
 
 test('a verdict that is there before the disk is the answer, a no as well as a yes', async (t) => {
   const verdicts: readonly Answer[] = [
@@ -103,7 +104,7 @@ test('the node gone before the disk is done, the signer decides all the same and
   await settled();
   gone.abort(new Error('gone'));
   await t.throwsAsync(answer, { message: 'gone' });
-  t.false(port.offered(1).signal.aborted);
+  t.deepEqual(port.withdrawn, []);
   written();
   await settled();
   port.offered(1).answer({ kind: 'refused', tag: 'policy-test', message: 'not today' });
@@ -128,4 +129,20 @@ test('what rests on it comes behind it from the moment the signer has it, on the
   t.deepEqual(offered(), ['36*', '40', '22', '23']);
   await clock.pass(relayDefaults.retryMs);
   t.deepEqual(offered(), ['36*', '40', '22', '23', '36*', '40']);
+});
+
+test('what was asked while the signer foresaw it is settled by what came ahead; others of its bytes are not', async (t) => {
+  const { port, relay, ask, offered } = await setUp({ journal: new Paper() });
+  t.deepEqual(await ask(channel, revocation(0)), { kind: 'reply', bytes: validated });
+  const foreseen = ask(channel, checkFutureSecret(1));
+  const others = [ask(channel, checkFutureSecret(2)), ask(other, checkFutureSecret(1))];
+  await settled();
+  t.deepEqual(offered(), ['36*', '22', '22', '22']);
+  const ahead = { requestSha256: requestSha256(checkFutureSecret(1)), reply: correct, stays: false };
+  port.reply(1, validated, [ahead]);
+  t.deepEqual(await foreseen, { kind: 'reply', bytes: correct });
+  t.is(relay.waiting().length, 2);
+  for (const index of [2, 3, 4]) port.reply(index, incorrect);
+  for (const answer of others) t.deepEqual(await answer, { kind: 'reply', bytes: incorrect });
+  t.is(relay.counts.replied, 4, 'the signer’s own answer to it came too late and is dropped');
 });

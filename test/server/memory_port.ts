@@ -4,7 +4,6 @@ import type { OfferedRequest, SignerPort } from '../../server/signer_port.ts';
 
 interface Offer {
   readonly request: OfferedRequest;
-  readonly signal: AbortSignal;
   readonly answer: (answer: Answer) => void;
   readonly fail: (error: unknown) => void;
 }
@@ -19,6 +18,8 @@ export class MemoryPort implements SignerPort {
   keepsOrder = false;
   /** Everything offered, answered or not. */
   readonly offers: Offer[] = [];
+  /** The ids of requests that nobody waited for any more. */
+  readonly withdrawn: bigint[] = [];
   /** Everything shown, in order. */
   readonly shown: SignedRequest[] = [];
   active: boolean | undefined;
@@ -44,10 +45,14 @@ export class MemoryPort implements SignerPort {
     this.shown.push(request);
   }
 
-  offer(request: OfferedRequest, signal: AbortSignal): Promise<Answer> {
+  offer(request: OfferedRequest): Promise<Answer> {
     return new Promise((resolve, reject) => {
-      this.offers.push({ request, signal, answer: resolve, fail: reject });
+      this.offers.push({ request, answer: resolve, fail: reject });
     });
+  }
+
+  withdraw(id: bigint): void {
+    this.withdrawn.push(id);
   }
 
   dismiss(reason: string): void {

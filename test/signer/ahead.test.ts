@@ -86,6 +86,12 @@ test('what a start asks, the basepoints and points of an opening, outpoints to l
   t.true(right > all * 0.6, `${right} of ${all}`);
 });
 
+test('the penalties behind a recorded node’s revocations were foreseen, but for a channel’s first and those with another fee', async (t) => {
+  const { all, right, wrong } = await counted('signPenaltyToUs');
+  t.is(wrong, 0);
+  t.deepEqual([all, right], [412, 369]);
+});
+
 test('nothing that is given ahead is a secret that revokes, a signature of a commitment, or a shared secret', async (t) => {
   const allowed = new Set<number | undefined>([
     calls.getChannelBasepoints.reply.number,
@@ -93,6 +99,7 @@ test('nothing that is given ahead is a secret that revokes, a signature of a com
     calls.deriveSecret.reply.number,
     calls.signRemoteHtlcTx.reply.number,
     calls.signCommitmentTx.reply.number,
+    calls.signPenaltyToUs.reply.number,
     calls.lockOutpoint.reply.number,
   ]);
   const revoked = new Set<string>();
