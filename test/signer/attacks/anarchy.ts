@@ -57,17 +57,14 @@ async function tell(history: History, channel: TestChannel, owner: Side): Promis
   const hostile = lie(history, channel, owner);
   const isRequest = (hostile.number ?? 0n) >= 0n && channel.build(owner, hostile).commitment.outputs.length > 0;
   if (!isRequest) return;
-  const honest = channel.build(owner, { number: hostile.number ?? channel.numbers[owner] + 1n }).commitment;
   const told = await channel[steps[owner]](hostile);
   const known = channel.commitments[owner];
   if (known.some((each) => each !== told && each.txid.join() === told.txid.join())) return;
   if (!known.includes(told)) known.push(told);
-  const dropped = honest.htlcs.filter((htlc) => htlc.side === 'local' && !told.htlcs.includes(htlc));
-  if (dropped.length > 0) history.claims.gave(told, dropped);
   channel.reaches.set(told, channel.updates.signed[owner]);
 }
 
-async function splice(history: History, channel: TestChannel): Promise<void> {
+export async function splice(history: History, channel: TestChannel): Promise<void> {
   const amount = history.oneOf([1n, 600n, 50_000n]) ?? 0n;
   const wallet = output(walletScript(history.world.keys, 5), amount);
   const elsewhere = output(walletScript(channel.peer, 1), amount);
@@ -82,7 +79,7 @@ async function splice(history: History, channel: TestChannel): Promise<void> {
   const chosen = kinds[kind];
   if (chosen === undefined) return;
   await spliceAndLock(channel, chosen);
-  if (kind === 1) history.claims.withdrawn += amount * 1000n;
+  if (kind === 1) history.claims.withdrawn(channel, amount * 1000n);
   history.claims.locked(channel);
 }
 
@@ -127,7 +124,7 @@ async function mine(history: History, channel: TestChannel): Promise<void> {
 }
 
 /** HTLCs that both sides have seen, and that nothing took away yet. */
-function open({ updates: { logs, signed } }: TestChannel): readonly Htlc[] {
+export function open({ updates: { logs, signed } }: TestChannel): readonly Htlc[] {
   const ended = new Set(
     [...logs.local, ...logs.remote].flatMap((each) =>
       each.kind === 'fulfil' || each.kind === 'fail' ? [each.htlc] : [],

@@ -1,6 +1,12 @@
 /**
  * The plain model of what is ours: thieves choose which transaction of each channel confirms, among those that the signer
- * accepted, and which preimages come out; what we can claim then is counted from the transactions themselves.
+ * accepted, and which preimages come out. What is gone then is counted from the transactions themselves.
+ *
+ * All that left a channel, and all that may still, has to be for payments for which as much comes in, came in or was
+ * approved. Which of its HTLCs a channel paid for nobody can tell: the host and the peer say what they like of it, and that
+ * there was a preimage. So what is gone may be any of them that left, and it is lost if no reading accounts for it. By the
+ * theorem of max-flow and min-cut a reading does if for every set of payments no more is gone that others cannot have been,
+ * than was allowed for the set.
  */
 
 import { toHex } from '../../../proto/bytes.ts';
@@ -11,16 +17,53 @@ import type { TestChannel } from './channel.ts';
 
 const sides = ['local', 'remote'] as const;
 
+/** Msat by payment hash (hex). */
+type Sums = Map<string, bigint>;
+
 /** How one channel may end. */
 interface End {
-  /** Msat that are ours besides HTLCs, the fees that we pay included. */
-  readonly ours: bigint;
-  readonly htlcs: readonly Htlc[];
-  /** Msat that payments have cost us in it, by hash, what is in flight aside. */
-  readonly costs: ReadonlyMap<string, bigint>;
+  /** Msat that are gone, HTLCs in flight aside. */
+  readonly gone: bigint;
+  /** Of HTLCs that we offered and that left: what the gone can have been. */
+  readonly left: Sums;
+  readonly out: Sums;
+  readonly in: Sums;
+  /** Of HTLCs that we offered and that came back on the chain. */
+  readonly back: Sums;
 }
 
-/** What a transaction leaves out beside a fee is lost, and what of the fee is in an output too. */
+function plus(sums: Sums, { paymentHash, amount }: Htlc): void {
+  const hash = toHex(paymentHash);
+  sums.set(hash, (sums.get(hash) ?? 0n) + amount);
+}
+
+function sumsOf(htlcs: Iterable<Htlc>): Sums {
+  const sums: Sums = new Map();
+  for (const htlc of htlcs) plus(sums, htlc);
+  return sums;
+}
+
+function total(sums: Sums, isIn: (hash: string) => boolean = () => true): bigint {
+  let sum = 0n;
+  for (const [hash, msat] of sums) if (isIn(hash)) sum += msat;
+  return sum;
+}
+
+function greatest(amounts: readonly bigint[]): bigint {
+  return amounts.reduce((a, b) => (a > b ? a : b));
+}
+
+function least(a: bigint, b: bigint): bigint {
+  return a < b ? a : b;
+}
+
+function subsetsOf(items: readonly string[]): readonly ReadonlySet<string>[] {
+  let all: readonly ReadonlySet<string>[] = [new Set()];
+  for (const item of items) all = [...all, ...all.map((each) => new Set(each).add(item))];
+  return all;
+}
+
+/** Msat of a commitment besides HTLCs. What it leaves out beside a fee is lost, and what of the fee is in an output too. */
 function oursIn({ channel, funding, owner, toOwner, toOther, feerate, htlcs }: Commitment): bigint {
   const output = owner === 'local' ? toOwner : toOther;
   if (output === undefined) return 0n;
@@ -31,27 +74,42 @@ function oursIn({ channel, funding, owner, toOwner, toOther, feerate, htlcs }: C
   return (output + (channel.opener === 'local' ? paid : 0n)) * 1000n;
 }
 
+/** What befell HTLCs, by updates of ours: `count` of them. */
+function upTo({ updates: { logs } }: TestChannel, count: number, kind: 'add' | 'fulfil'): readonly Htlc[] {
+  return logs.local.slice(0, count).flatMap((each) => (each.kind === kind ? [each.htlc] : []));
+}
+
 export class Claims {
-  readonly #channels: readonly TestChannel[];
-  /** Of incoming HTLCs that were paid to us, what made up for something that went out; the rest is income. */
-  readonly #forOutgoing = new Map<Htlc, bigint>();
+  /** What is ours of each channel before any payment, msat; what left it for our wallet aside. */
+  readonly #ours: Map<TestChannel, bigint>;
+  readonly #approved: Sums = new Map();
+  /** Of what was paid to us, what made up for something that went out; the rest is income, and ours. */
+  readonly #covered: Sums = new Map();
+  readonly #noted = new Set<Htlc>();
   readonly #closes = new Map<TestChannel, End[]>();
   readonly #published = new Map<Commitment, TestChannel>();
-  readonly #given = new Map<Commitment, readonly Htlc[]>();
   /** The commitment that a channel ended with, and the HTLCs of it that came back. */
   readonly #mined = new Map<TestChannel, { readonly commitment: Commitment; readonly returned: ReadonlySet<Htlc> }>();
-  /** Msat that left channels for our wallet. */
-  withdrawn = 0n;
 
   constructor(channels: readonly TestChannel[]) {
-    this.#channels = channels;
+    this.#ours = new Map(channels.map((each) => [each, each.updates.terms({ local: 0, remote: 0 }).ours]));
+  }
+
+  /** The owner agrees that a payment costs so much, msat. */
+  approved(hash: Uint8Array, msat: bigint): void {
+    plus(this.#approved, { side: 'local', paymentHash: hash, amount: msat, cltvExpiry: 0 });
+  }
+
+  /** Msat left a channel for our wallet. */
+  withdrawn(channel: TestChannel, msat: bigint): void {
+    this.#ours.set(channel, (this.#ours.get(channel) ?? 0n) - msat);
   }
 
   /** A mutual close was signed that pays us `ours` msat, our fee included. */
   closed(channel: TestChannel, ours: bigint): void {
     const [newest] = channel.commitments.local.slice(-1);
-    const costs = newest === undefined ? new Map<string, bigint>() : this.#settled(channel, newest);
-    this.#closes.set(channel, [...(this.#closes.get(channel) ?? []), { ours, htlcs: [], costs }]);
+    if (newest === undefined) return;
+    this.#closes.set(channel, [...(this.#closes.get(channel) ?? []), this.#end(channel, newest, ours, { stood: [] })]);
   }
 
   /** A commitment is in the chain, and an HTLC of it that we offered came back. */
@@ -70,134 +128,98 @@ export class Claims {
     this.#published.set(commitment, channel);
   }
 
-  /**
-   * A commitment is without these HTLCs of ours, and we have nothing for them: as good as paid, for what a host hides of a
-   * preimage no signer can tell.
-   */
-  gave(commitment: Commitment, htlcs: readonly Htlc[]): void {
-    this.#given.set(commitment, htlcs);
-  }
-
   /** Transactions of an earlier funding no longer confirm. */
   locked(channel: TestChannel): void {
     this.#closes.delete(channel);
     for (const [commitment, of] of this.#published) if (of === channel) this.#published.delete(commitment);
   }
 
+  /** The end with `ours` msat for us after this commitment's updates. Of its HTLCs some came back, and are in that. */
+  #end(
+    channel: TestChannel,
+    commitment: Commitment,
+    ours: bigint,
+    { stood = commitment.htlcs, returned = new Set() }: { stood?: readonly Htlc[]; returned?: ReadonlySet<Htlc> } = {},
+  ): End {
+    const inFlight = stood.filter((htlc) => !returned.has(htlc));
+    const out = sumsOf(inFlight.filter(({ side }) => side === 'local'));
+    const reach = channel.reaches.get(commitment)?.local ?? 0;
+    const received = total(sumsOf(upTo(channel, reach, 'fulfil')));
+    const gone = (this.#ours.get(channel) ?? 0n) + received - ours - total(out);
+    const left = sumsOf(upTo(channel, reach, 'add').filter((htlc) => !stood.includes(htlc)));
+    return {
+      gone: gone > 0n ? gone : 0n,
+      left,
+      out,
+      in: sumsOf(inFlight.filter(({ side }) => side === 'remote')),
+      back: sumsOf(returned),
+    };
+  }
+
   #ends(channel: TestChannel): readonly End[] {
     const mined = this.#mined.get(channel);
     if (mined !== undefined) {
       const { commitment, returned } = mined;
-      const back = [...returned].reduce((sum, { amount }) => sum + amount, 0n);
-      const htlcs = commitment.htlcs.filter((htlc) => !returned.has(htlc));
-      return [{ ours: oursIn(commitment) + back, htlcs, costs: this.#settled(channel, commitment) }];
+      return [this.#end(channel, commitment, oursIn(commitment) + total(sumsOf(returned)), { returned })];
     }
     const live = sides.flatMap((side) =>
       channel.commitments[side].filter(({ number }) => number > channel.revoked[side]),
     );
-    const punished = [...this.#published].some(([{ number }, of]) => of === channel && number <= channel.revoked.local);
+    const punished = [...this.#published].flatMap(([each, of]) =>
+      of === channel && each.number <= channel.revoked.local ? [each] : [],
+    );
     return [
-      ...live.map((each) => ({ ours: oursIn(each), htlcs: each.htlcs, costs: this.#settled(channel, each) })),
+      ...live.map((each) => this.#end(channel, each, oursIn(each))),
       ...(this.#closes.get(channel) ?? []),
-      ...(punished ? [{ ours: 0n, htlcs: [], costs: new Map<string, bigint>() }] : []),
+      ...punished.map((each) => this.#end(channel, each, 0n, { stood: [] })),
     ];
   }
 
-  /** Hashes of which somebody was paid: their preimages are known. */
-  #paid(): ReadonlySet<string> {
-    const fulfilled = this.#channels.flatMap(({ updates }) =>
-      sides.flatMap((side) =>
-        updates.logs[side]
-          .slice(0, Math.max(updates.signed.local[side], updates.signed.remote[side]))
-          .flatMap((each) => (each.kind === 'fulfil' ? [each.htlc] : [])),
+  /** Msat that went out for a hash at most, or still may; what came back went out, for then the thieves paid for it. */
+  #outgoing(hash: string): bigint {
+    const most = [...this.#ours.keys()].map((channel) =>
+      greatest(
+        this.#ends(channel).map(
+          ({ gone, left, out, back }) =>
+            least(gone, left.get(hash) ?? 0n) + (out.get(hash) ?? 0n) + (back.get(hash) ?? 0n),
+        ),
       ),
     );
-    return new Set([...fulfilled, ...[...this.#given.values()].flat()].map(({ paymentHash }) => toHex(paymentHash)));
+    return most.reduce((a, b) => a + b, 0n);
   }
 
-  /** Takes down what was paid to us, after each step. */
+  /** Takes down what was paid to us, after each step. What went out and failed since, nothing has made up for. */
   note(): void {
-    for (const { updates } of this.#channels)
-      for (const each of updates.logs.local.slice(0, Math.max(updates.signed.local.local, updates.signed.remote.local)))
-        if (each.kind === 'fulfil' && !this.#forOutgoing.has(each.htlc)) {
-          const hash = toHex(each.htlc.paymentHash);
-          const owed = this.#outgoing(hash) - this.#cameFor(hash);
-          const { amount } = each.htlc;
-          this.#forOutgoing.set(each.htlc, owed < 0n ? 0n : owed < amount ? owed : amount);
-        }
-  }
-
-  /** Msat that went out for a hash, or still may. */
-  #outgoing(hash: string): bigint {
-    const htlcs = this.#channels.flatMap((channel) => {
-      const { updates } = channel;
-      const paid = updates.logs.remote
-        .slice(0, Math.max(updates.signed.local.remote, updates.signed.remote.remote))
-        .flatMap((each) => (each.kind === 'fulfil' ? [each.htlc] : []));
-      return [...paid, ...this.#ends(channel).flatMap((end) => end.htlcs)];
-    });
-    const ours = [...new Set(htlcs)].filter(({ side, paymentHash }) => side === 'local' && toHex(paymentHash) === hash);
-    return ours.reduce((sum, { amount }) => sum + amount, 0n);
-  }
-
-  #cameFor(hash: string): bigint {
-    let sum = 0n;
-    for (const [{ paymentHash }, part] of this.#forOutgoing) if (toHex(paymentHash) === hash) sum += part;
-    return sum;
-  }
-
-  #settled(channel: TestChannel, commitment: Commitment): ReadonlyMap<string, bigint> {
-    const { local, remote } = channel.reaches.get(commitment) ?? { local: 0, remote: 0 };
-    const { logs } = channel.updates;
-    const costs = new Map<string, bigint>();
-    for (const { amount, paymentHash } of this.#given.get(commitment) ?? [])
-      costs.set(toHex(paymentHash), (costs.get(toHex(paymentHash)) ?? 0n) + amount);
-    for (const each of [...logs.local.slice(0, local), ...logs.remote.slice(0, remote)]) {
-      if (each.kind !== 'fulfil') continue;
-      const { side, amount, paymentHash } = each.htlc;
-      const hash = toHex(paymentHash);
-      const cost = side === 'local' ? amount : -(this.#forOutgoing.get(each.htlc) ?? 0n);
-      costs.set(hash, (costs.get(hash) ?? 0n) + cost);
-    }
-    return costs;
-  }
-
-  /** The least that we can be left with, msat. */
-  worst(): bigint {
-    const paid = this.#paid();
-    const ends = this.#channels.map((channel) => this.#ends(channel));
-    let least: bigint | undefined;
-    const visit = (index: number, chosen: readonly End[]): void => {
-      const next = ends[index];
-      if (next !== undefined) {
-        for (const end of next) visit(index + 1, [...chosen, end]);
-        return;
+    for (const [hash, msat] of this.#covered) this.#covered.set(hash, least(msat, this.#outgoing(hash)));
+    for (const channel of this.#ours.keys()) {
+      const { local, remote } = channel.updates.signed;
+      for (const htlc of upTo(channel, Math.max(local.local, remote.local), 'fulfil')) {
+        if (this.#noted.has(htlc)) continue;
+        this.#noted.add(htlc);
+        const hash = toHex(htlc.paymentHash);
+        const covered = this.#covered.get(hash) ?? 0n;
+        this.#covered.set(hash, least(covered + htlc.amount, greatest([covered, this.#outgoing(hash)])));
       }
-      const claim = chosen.reduce((sum, { ours }) => sum + ours, 0n) + claimOf(chosen, paid);
-      if (least === undefined || claim < least) least = claim;
-    };
-    visit(0, []);
-    return (least ?? 0n) + this.withdrawn;
+    }
   }
-}
 
-/**
- * What HTLCs bring us in the worst case: without a preimage ours come back, with it we have the peers'; but no more than
- * what went out for it, since nobody can make a host take more.
- */
-function claimOf(ends: readonly End[], paid: ReadonlySet<string>): bigint {
-  const byHash = new Map<string, { in: bigint; out: bigint }>();
-  for (const { side, amount, paymentHash } of ends.flatMap(({ htlcs }) => htlcs)) {
-    const hash = toHex(paymentHash);
-    const sums = byHash.get(hash) ?? { in: 0n, out: 0n };
-    sums[side === 'local' ? 'out' : 'in'] += amount;
-    byHash.set(hash, sums);
+  /** The most that thieves can have, msat, of what is ours. */
+  lost(): bigint {
+    const channels = [...this.#ours.keys()].map((channel) => this.#ends(channel));
+    const hashes = new Set(channels.flat().flatMap(({ left, out }) => [...left.keys(), ...out.keys()]));
+    return greatest(
+      subsetsOf([...hashes]).map((some) => {
+        const isIn = (hash: string) => some.has(hash);
+        const ends = channels.map((each) =>
+          greatest(
+            each.map((end) => {
+              const unread = end.gone - total(end.left, (hash) => !some.has(hash));
+              return (unread > 0n ? unread : 0n) + total(end.out, isIn) - total(end.in, isIn);
+            }),
+          ),
+        );
+        return ends.reduce((a, b) => a + b, 0n) - total(this.#covered, isIn) - total(this.#approved, isIn);
+      }),
+    );
   }
-  let claim = 0n;
-  for (const [hash, sums] of byHash) {
-    const cost = ends.reduce((sum, { costs }) => sum + (costs.get(hash) ?? 0n), 0n);
-    const owed = paid.has(hash) ? cost + sums.out : sums.out;
-    if (owed > 0n) claim += owed < sums.in ? owed : sums.in;
-  }
-  return claim;
 }

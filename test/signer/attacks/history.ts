@@ -41,8 +41,6 @@ export class History {
   readonly world: World;
   readonly channels: readonly TestChannel[];
   readonly claims: Claims;
-  /** Msat that were approved, with their fee budgets. */
-  approved = 0n;
   readonly done: string[] = [];
   /** Why the last step that was refused was. */
   refusal = '';
@@ -57,15 +55,27 @@ export class History {
   readonly #closed = new Set<TestChannel>();
   /** How many more are small enough to be left out: all together are less than a day allows. */
   #dust = 20;
+  /** The amounts of payments; undefined where hardly two are alike. */
+  readonly #alike: readonly bigint[] | undefined;
 
-  private constructor(world: World, channels: readonly TestChannel[], pick: (limit: number) => number) {
+  private constructor(
+    world: World,
+    channels: readonly TestChannel[],
+    pick: (limit: number) => number,
+    alike: readonly bigint[] | undefined,
+  ) {
     this.world = world;
     this.channels = channels;
     this.claims = new Claims(channels);
     this.pick = pick;
+    this.#alike = alike;
   }
 
-  static async begin(pick: (limit: number) => number, settings: Partial<Settings> = {}): Promise<History> {
+  static async begin(
+    pick: (limit: number) => number,
+    settings: Partial<Settings> = {},
+    alike?: readonly bigint[],
+  ): Promise<History> {
     const world = await World.open({ settings, feed: true });
     const channels: TestChannel[] = [];
     for (const peer of [2, 3, 4]) {
@@ -73,7 +83,7 @@ export class History {
       const push = opener === 'us' ? 0n : 450_000n;
       channels.push(await TestChannel.open(world, { peer, opener, push, value: 1_000_000n }));
     }
-    return new History(world, channels, pick);
+    return new History(world, channels, pick, alike);
   }
 
   oneOf<T>(list: readonly T[]): T | undefined {
@@ -83,6 +93,8 @@ export class History {
   /** A new amount, in msat: some are dust, some round as people’s are, of the others no two are alike. */
   amount(): bigint {
     this.#names += 1;
+    const alike = this.oneOf(this.#alike ?? []);
+    if (alike !== undefined) return alike;
     if (this.#dust > 0 && this.pick(6) === 0) {
       this.#dust -= 1;
       return BigInt(200_000 + this.pick(200) * 997 + this.#names);
@@ -98,7 +110,7 @@ export class History {
 
   /** The owner says yes to this payment. */
   approve(hash: Uint8Array, msat: bigint): void {
-    this.approved += msat + feeBudget(this.world.settings, msat);
+    this.claims.approved(hash, msat + feeBudget(this.world.settings, msat));
     this.world.allowPayment(hash, msat);
   }
 
@@ -187,7 +199,7 @@ export class History {
       await spliceAndLock(channel, spliceOf(channel, 0n, -amount, [output(stranger, amount)]));
     else if (kind === 2 && ours) {
       await spliceAndLock(channel, spliceOf(channel, -amount, 0n, [output(walletScript(this.world.keys, 5), amount)]));
-      this.claims.withdrawn += least;
+      this.claims.withdrawn(channel, least);
     } else await spliceAndLock(channel, spliceOf(channel, 0n, 0n));
     this.claims.locked(channel);
   }
@@ -250,7 +262,7 @@ export class History {
   #forward(incoming: Held): void {
     this.#toForward.delete(incoming.htlc);
     const to = this.oneOf(this.#open.filter((each) => each !== incoming.channel));
-    const msat = incoming.htlc.amount - 1000n - BigInt(this.pick(1000));
+    const msat = incoming.htlc.amount - 1000n - BigInt(this.#alike === undefined ? this.pick(1000) : 0);
     if (to === undefined || msat > this.spendable(to, 'ours')) return;
     const htlc = to.add({ from: 'us', msat, hash: incoming.htlc.paymentHash, cltv: incoming.htlc.cltvExpiry - 34 });
     this.#forwards.push([incoming, { channel: to, htlc }]);
@@ -260,7 +272,6 @@ export class History {
   async run([name, body]: Action): Promise<boolean> {
     try {
       await body();
-      this.claims.note();
       this.done.push(name);
       return true;
     } catch (error: unknown) {
@@ -271,6 +282,9 @@ export class History {
         for (const side of sides)
           updates.logs[side].length = Math.max(updates.signed.local[side], updates.signed.remote[side]);
       return false;
+    } finally {
+      // What is refused may have been begun.
+      this.claims.note();
     }
   }
 }
