@@ -17,7 +17,7 @@ import type { Scope } from './scope.ts';
 import { feeBudget } from './settings.ts';
 import { type Shortage, shortages } from './shortage.ts';
 import { afford } from './unlisted.ts';
-import { type Outcome, type Step, waysOf, wentThisWay, withSide } from './ways.ts';
+import { type Outcome, type Step, type Way, waysOf, wentThisWay, withSide } from './ways.ts';
 
 /** Why the likeliest way is not allowed: what is newly offered first, for the owner is asked about that. */
 interface Disallowed extends Outcome {
@@ -48,13 +48,45 @@ function covered(scope: Scope, node: NodeState, all: Iterable<Shortage>): NodeSt
   return first === undefined ? after : [first, ...others];
 }
 
-/** Ways with what each leaves short; of those the one to say no to. */
-function likeliestOf(
-  tried: readonly (readonly [Outcome, Disallowed['short']])[],
-  offered: ReadonlySet<string>,
-): Disallowed | undefined {
+/** Ways with what each leaves short. */
+type Tried = readonly (readonly [Way, Disallowed['short']])[];
+
+/** Of ways that are not allowed the one to say no to. */
+function likeliestOf(tried: Tried, offered: ReadonlySet<string>): Disallowed | undefined {
   const [way, short] = tried.find(([, [first]]) => offered.has(first.hash)) ?? tried[0] ?? [];
   return way && short && { channel: way.channel, node: way.node, short };
+}
+
+/** What is judged of a step. */
+interface Judged {
+  /** The node after a way, from this one on, or what the way leaves short. */
+  readonly reached: (way: Way, start: NodeState) => NodeState | Disallowed['short'];
+  /** Ends the step so. */
+  readonly went: (way: Way, after: NodeState) => Outcome;
+}
+
+/** The first of these ways that is allowed; where none is, that is once what ended in doubt is read another way. */
+function firstOf(
+  scope: Scope,
+  ways: readonly Way[],
+  { reached, went }: Judged,
+): { readonly outcome?: Outcome; readonly tried: Tried; readonly partly?: Disallowed | undefined } {
+  const tried: [Way, Disallowed['short']][] = [];
+  for (const way of ways) {
+    const after = reached(way, way.node);
+    if (!isShort(after)) return { outcome: went(way, after), tried };
+    tried.push([way, after]);
+  }
+  let partly: Disallowed | undefined;
+  for (const [way, short] of tried) {
+    const reread = rereadFor(scope, way.node, short, way.channel);
+    const after = reread && reached(way, reread);
+    if (after === undefined) continue;
+    if (!isShort(after)) return { outcome: went(way, after), tried };
+    // What is short then is for the owner to say.
+    if (after.length < short.length) partly ??= { channel: way.channel, node: way.node, short: after };
+  }
+  return { tried, partly };
 }
 
 /** The likeliest way that is allowed, or why the likeliest is not; undefined where there is none. */
@@ -72,29 +104,28 @@ function explain(
   const hashes = (htlcs: readonly Htlc[]) => new Set(htlcs.map(({ paymentHash }) => toHex(paymentHash)));
   const changed = hashes([...removed, ...added]);
   const ways = waysOf(scope, node, before, accepted, step);
-  const reached = (way: (typeof ways)[number], start: NodeState) =>
-    covered(scope, start, shortages(scope, start, before, way.channel, changed));
-  const went = (way: (typeof ways)[number], after: NodeState): Outcome => {
-    const channel = wentThisWay(way, ways, owner, removed);
-    return { channel, node: withoutRoom(scope, after, channel, changed) };
+  const judged: Judged = {
+    reached: (way, start) => covered(scope, start, shortages(scope, start, before, way.channel, changed)),
+    went: (way, after) => {
+      const channel = wentThisWay(way, ways.flat(), owner, removed);
+      return { channel, node: withoutRoom(scope, after, channel, changed) };
+    },
   };
-  const tried: [(typeof ways)[number], Disallowed['short']][] = [];
-  for (const way of ways.slice(0, mostTried)) {
-    const after = reached(way, way.node);
-    if (!isShort(after)) return went(way, after);
-    tried.push([way, after]);
+  const results = [];
+  for (const some of ways) {
+    const result = firstOf(scope, some.slice(0, mostTried), judged);
+    if (result.outcome !== undefined) return result.outcome;
+    results.push(result);
   }
-  let partly: Disallowed | undefined;
-  for (const [way, short] of tried) {
-    const reread = rereadFor(scope, way.node, short, way.channel);
-    const after = reread && reached(way, reread);
-    if (after === undefined) continue;
-    if (!isShort(after)) return went(way, after);
-    // What is short then is for the owner to say.
-    if (after.length < short.length) partly ??= { channel: way.channel, node: way.node, short: after };
-  }
+  const partly = results.find((result) => result.partly !== undefined)?.partly;
   // What is newly offered goes out whichever way it was: the owner is asked about that before anything is in doubt.
-  return partly ?? likeliestOf(tried, hashes(added));
+  return (
+    partly ??
+    likeliestOf(
+      results.flatMap(({ tried }) => tried),
+      hashes(added),
+    )
+  );
 }
 
 /** And channels that are known to be closed since. */

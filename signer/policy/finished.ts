@@ -5,8 +5,9 @@
  * more.
  */
 
-import { type ChannelState, freshChannel, type SideState } from '../state/channel_state.ts';
-import { type Doubt, doubtsAbout, newest, sharedDoubts } from '../state/doubt.ts';
+import type { Side } from '../lightning/channel.ts';
+import { type ChannelState, freshChannel, type Settled, type SideState } from '../state/channel_state.ts';
+import { type Doubt, newest, sharedDoubts } from '../state/doubt.ts';
 import { comesIn, flowOf, goesOut, hashesOf, nothingSettled } from '../state/flows.ts';
 import type { NodeState } from '../state/node_state.ts';
 import { channelKey } from '../state/state.ts';
@@ -53,7 +54,40 @@ function withEnded({ state }: Scope, before: NodeState, last: ChannelState, hash
   return node;
 }
 
-/** What changes with a channel of which a commitment was revoked: only that ends a payment. */
+/** Msat by payment (hash in hex) that count as paid by these doubts, but for payments that are over. */
+function paidBeside(doubts: readonly Doubt[], isOver: (hash: string) => boolean): ReadonlyMap<string, bigint> {
+  const sums = new Map<string, bigint>();
+  for (const [hash, { paid }] of doubts.flatMap((doubt) => [...doubt]))
+    if (!isOver(hash) && paid > 0n) sums.set(hash, (sums.get(hash) ?? 0n) + paid);
+  return sums;
+}
+
+/** The node with more paid out for these payments. */
+function withPaid(node: NodeState, paid: ReadonlyMap<string, bigint>): NodeState {
+  let { settled } = node;
+  for (const [hash, msat] of paid) {
+    const { out, in: received } = settled.get(hash) ?? nothingSettled;
+    settled = settled.with(hash, { out: out + msat, in: received });
+  }
+  return { ...node, settled };
+}
+
+/** The side without payments that are over, and without what was paid beside them. */
+function remaining(
+  { settled, doubts = [], ...side }: SideState,
+  isOver: (hash: string) => boolean,
+  beside: ReadonlyMap<string, bigint>,
+): SideState {
+  const left = [...settled].flatMap(([hash, { out, in: received }]): (readonly [string, Settled])[] =>
+    isOver(hash) ? [] : [[hash, { out: out - (beside.get(hash) ?? 0n), in: received }]],
+  );
+  return { ...side, settled: new Map(left), doubts: doubts.filter((doubt) => ![...doubt.keys()].some(isOver)) };
+}
+
+/**
+ * What changes with a channel of which a commitment was revoked: only that ends a payment. What is in doubt between it and
+ * one of which other parts are in flight still ended with it, and is the node's to remember, too.
+ */
 export function withoutFinished(scope: Scope, before: ChannelState, after: ChannelState): Changes {
   const { local, remote } = after.sides;
   const inFlight = hashesOf({
@@ -63,17 +97,14 @@ export function withoutFinished(scope: Scope, before: ChannelState, after: Chann
   const ended = new Set([...hashesOf(before)].filter((hash) => !inFlight.has(hash)));
   if (ended.size === 0) return { channel: after };
   const isOver = (hash: string) => ended.has(hash);
+  const about = ({ doubts = [] }: SideState) => doubts.filter((doubt) => [...doubt.keys()].some(isOver));
   const last = reconciled(after, isOver);
-  const about = (side: SideState) => doubtsAbout(side.doubts ?? [], isOver);
   const doubts = sharedDoubts(about(last.sides.local), about(last.sides.remote));
-  const remaining = ({ settled, doubts = [], ...side }: SideState): SideState => ({
-    ...side,
-    settled: new Map([...settled].filter(([hash]) => !isOver(hash))),
-    doubts: doubtsAbout(doubts, (hash) => !isOver(hash)),
-  });
-  const channel = { ...last, sides: { local: remaining(last.sides.local), remote: remaining(last.sides.remote) } };
-  const counted = withEnded(scope, withDoubts(scope, scope.state.node, doubts), last, ended);
-  const node = withoutRoom(scope, counted, channel, ended);
+  const beside = paidBeside(doubts, isOver);
+  const left = (side: Side) => remaining(last.sides[side], isOver, beside);
+  const channel = { ...last, sides: { local: left('local'), remote: left('remote') } };
+  const counted = withEnded(scope, withPaid(withDoubts(scope, scope.state.node, doubts), beside), last, ended);
+  const node = withoutRoom(scope, counted, channel, [...ended, ...doubts.flatMap((doubt) => [...doubt.keys()])]);
   return { channel, ...(node !== scope.state.node && { node }) };
 }
 

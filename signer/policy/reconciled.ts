@@ -15,7 +15,7 @@ function excess(a: ReadonlyMap<string, Settled>, b: ReadonlyMap<string, Settled>
   return more < limit ? more : limit;
 }
 
-/** A side that reads these payments as the other one does, as far as it leaves them open. */
+/** A side that reads its doubts about these payments as the other one does. */
 function readAs(other: SideState, side: SideState, isAbout: (hash: string) => boolean): SideState {
   const settled = new Map(side.settled);
   const doubts = [...(side.doubts ?? [])];
@@ -24,7 +24,8 @@ function readAs(other: SideState, side: SideState, isAbout: (hash: string) => bo
     settled.set(hash, { out: out + msat, in: received });
   };
   for (const [index, doubt] of doubts.entries()) {
-    const hashes = [...doubt.keys()].filter(isAbout);
+    const hashes = [...doubt.keys()];
+    if (!hashes.some(isAbout)) continue;
     let now = doubt;
     for (const from of hashes)
       for (const to of hashes) {
@@ -41,7 +42,7 @@ function readAs(other: SideState, side: SideState, isAbout: (hash: string) => bo
   return { ...side, settled, doubts };
 }
 
-/** The channel with both sides of one mind about these payments (hashes in hex), where their balances allow it. */
+/** The channel with both sides of one mind about these payments (hashes in hex) that are over in it, where their balances allow it. */
 export function reconciled(channel: ChannelState, isAbout: (hash: string) => boolean): ChannelState {
   const { local, remote } = channel.sides;
   const differs = (hash: string) => local.settled.get(hash)?.out !== remote.settled.get(hash)?.out && isAbout(hash);

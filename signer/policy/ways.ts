@@ -11,7 +11,7 @@ import type { ChannelState, Settled, SideState } from '../state/channel_state.ts
 import { doubtsOf, newest } from '../state/doubt.ts';
 import { nothingSettled } from '../state/flows.ts';
 import type { NodeState } from '../state/node_state.ts';
-import { type Settlement, type Slack, settlements, without } from '../state/settlement.ts';
+import { type Known, type Settlement, type Slack, settlements, without } from '../state/settlement.ts';
 import { channelKey } from '../state/state.ts';
 import type { Scope } from './scope.ts';
 import { afford } from './unlisted.ts';
@@ -32,7 +32,7 @@ export interface Outcome {
 }
 
 /** One way the step may have gone. */
-interface Way extends Outcome {
+export interface Way extends Outcome {
   readonly settlement: Settlement;
 }
 
@@ -65,7 +65,7 @@ export function withSide(channel: ChannelState, side: Side, next: SideState): Ch
 }
 
 /** Whether an HTLC of these was paid, by the commitments of the other side; undefined while its newest has it. */
-function outcomeOn({ accepted, settled }: SideState, htlcs: readonly Htlc[]): (htlc: Htlc) => boolean | undefined {
+function outcomeOn({ accepted, settled }: SideState, htlcs: readonly Htlc[]): Known {
   const gone = new Set(without(htlcs, accepted.at(-1)?.htlcs ?? []));
   return (htlc) => {
     if (!gone.has(htlc)) return undefined;
@@ -74,44 +74,61 @@ function outcomeOn({ accepted, settled }: SideState, htlcs: readonly Htlc[]): (h
   };
 }
 
-/** What is known of HTLCs that are gone: the other side's commitments tell, and what went out for one means that it came in. */
-function knownOf(
+/**
+ * Whether a payment went out that came in here: then somebody paid us for it. Undefined where that is in doubt, or nothing
+ * is known of it.
+ */
+function isPassedOn(
   { state }: Scope,
-  node: NodeState,
-  { peer, dbid, sides }: ChannelState,
-  owner: Side,
-  htlcs: readonly Htlc[],
-) {
-  const there = outcomeOn(sides[otherSide(owner)], htlcs);
-  const isPassedOn = (hash: string) =>
-    (node.settled.get(hash)?.out ?? 0n) > 0n ||
-    state.flows(hash, channelKey(peer, dbid)).some((views) => views.some(({ out }) => out > 0n));
-  return (htlc: Htlc): boolean | undefined =>
-    there(htlc) ?? (htlc.side === 'remote' && isPassedOn(toHex(htlc.paymentHash)) ? true : undefined);
+  { settled, doubts }: NodeState,
+  { peer, dbid }: ChannelState,
+  hash: string,
+): boolean | undefined {
+  const isOut = state.flows(hash, channelKey(peer, dbid)).some((views) => views.some(({ out }) => out > 0n));
+  if (isOut) return true;
+  const ended = settled.get(hash);
+  return ended === undefined || doubts.some((doubt) => doubt.has(hash)) ? undefined : ended.out > 0n;
 }
 
-/** The ways the step may have gone that the day's loss allows, likeliest first. */
+/** What is known of HTLCs that are `removed` from those that were there: by what went out and by the other side, by the latter, nothing. */
+function knownOf(
+  scope: Scope,
+  node: NodeState,
+  channel: ChannelState,
+  owner: Side,
+  was: readonly Htlc[],
+  removed: readonly Htlc[],
+): readonly Known[] {
+  const there = outcomeOn(channel.sides[otherSide(owner)], was);
+  const passedOn: Known = ({ side, paymentHash }) =>
+    side === 'remote' ? isPassedOn(scope, node, channel, toHex(paymentHash)) : undefined;
+  const tells = (isPaid: Known) => removed.some((htlc) => isPaid(htlc) !== undefined);
+  const all: readonly Known[] = tells(passedOn) ? [(htlc) => there(htlc) ?? passedOn(htlc)] : [];
+  return [...all, ...(tells(there) ? [there] : []), () => undefined];
+}
+
+/** The ways the step may have gone that the day's loss allows, likeliest first; those first that agree with most of what is known. */
 export function waysOf(
   scope: Scope,
   node: NodeState,
   before: ChannelState,
   accepted: ChannelState,
   { owner, shown, slack }: Step,
-): readonly Way[] {
+): readonly (readonly Way[])[] {
   const side = accepted.sides[owner];
   const was = before.sides[owner].accepted.at(-1)?.htlcs ?? [];
   const is = side.accepted.at(-1)?.htlcs ?? [];
-  const settled = settlements(
+  const [from, to] = [
     { balance: balanceOf(side.account), htlcs: was },
     { balance: shown, htlcs: is },
-    slack,
-    knownOf(scope, node, before, owner, was),
+  ];
+  return knownOf(scope, node, before, owner, was, without(was, is)).map((isPaid) =>
+    [...settlements(from, to, slack, isPaid)].flatMap((settlement) => {
+      const channel = withSide(accepted, owner, withPaid(side, settlement, shown));
+      const affordable = afford(scope, node, channelLoss(channel.sides) - channelLoss(before.sides));
+      return affordable === undefined ? [] : [{ settlement, channel, node: affordable }];
+    }),
   );
-  return [...settled].flatMap((settlement) => {
-    const channel = withSide(accepted, owner, withPaid(side, settlement, shown));
-    const affordable = afford(scope, node, channelLoss(channel.sides) - channelLoss(before.sides));
-    return affordable === undefined ? [] : [{ settlement, channel, node: affordable }];
-  });
 }
 
 /** The channel after the step went this way, which remembers what others leave open of the HTLCs that left. */

@@ -88,29 +88,34 @@ function isOpen(doubt: Doubt): boolean {
   return doubt.size > 1 && readings.some(({ paid }) => paid > 0n) && readings.some(({ failed }) => failed > 0n);
 }
 
-/** What is left of doubts when only these payments are in question. */
-export function doubtsAbout(doubts: readonly Doubt[], isIn: (hash: string) => boolean): readonly Doubt[] {
-  return doubts.map((doubt): Doubt => new Map([...doubt].filter(([hash]) => isIn(hash)))).filter(isOpen);
-}
-
 function smaller(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
 }
 
-/** What two sides that read alike both leave open. A payment that several doubts of a side are about is not looked into. */
+/** What both sides' doubts leave open of the same HTLCs. */
+function both(a: Doubt, b: Doubt): Doubt {
+  const shared = new Map<string, Reading>();
+  for (const [hash, { paid, failed, htlcs }] of a) {
+    const other = b.get(hash);
+    // Of other amounts, they are other HTLCs of the payment.
+    if (other === undefined || String(htlcs) !== String(other.htlcs)) continue;
+    shared.set(hash, { paid: smaller(paid, other.paid), failed: smaller(failed, other.failed) });
+  }
+  return shared;
+}
+
+/** What two sides that read alike both leave open: what a side's doubt says of a payment counts once. */
 export function sharedDoubts(local: readonly Doubt[], remote: readonly Doubt[]): readonly Doubt[] {
-  const isOnce = (hash: string) =>
-    [local, remote].every((doubts) => doubts.filter((doubt) => doubt.has(hash)).length === 1);
-  const both = (a: Doubt, b: Doubt): Doubt =>
-    new Map(
-      [...a].flatMap(([hash, { paid, failed, htlcs }]) => {
-        const other = b.get(hash);
-        // Of other amounts, they are other HTLCs of the payment.
-        if (other === undefined || !isOnce(hash) || String(htlcs) !== String(other.htlcs)) return [];
-        return [[hash, { paid: smaller(paid, other.paid), failed: smaller(failed, other.failed) }]];
-      }),
-    );
-  return local.flatMap((a) => remote.map((b) => both(a, b))).filter(isOpen);
+  const copies = (doubts: readonly Doubt[]) => doubts.map((doubt) => new Map(doubt));
+  const [ours, theirs] = [copies(local), copies(remote)];
+  const pairs = ours.flatMap((a) => theirs.map((b) => [a, b] as const));
+  pairs.sort(([a, b], [c, d]) => both(c, d).size - both(a, b).size);
+  return pairs.flatMap(([a, b]) => {
+    const shared = both(a, b);
+    if (!isOpen(shared)) return [];
+    for (const hash of shared.keys()) for (const doubt of [a, b]) doubt.delete(hash);
+    return [shared];
+  });
 }
 
 /** The doubt after `msat` of what `from` counts as paid counts as paid for `to`, or for none. */

@@ -47,31 +47,30 @@ interface Standing {
   readonly htlcs: readonly Htlc[];
 }
 
+/** What is known of an HTLC from elsewhere: whether it was paid. */
+export type Known = (htlc: Htlc) => boolean | undefined;
+
 /**
- * Ways to explain the change from `before` to `after`, likeliest first: those that agree with what is known to be paid or
- * not from the other side's commitments, then all; of each those that add up to the msat, then those that leave least over,
- * a gain or a loss within `slack`.
+ * Ways to explain the change from `before` to `after` that agree with what is known, likeliest first: those that add up to
+ * the msat, then those that leave least over, a gain or a loss within `slack`.
  */
 export function* settlements(
   before: Standing,
   after: Standing,
   slack: Slack,
-  isPaid: (htlc: Htlc) => boolean | undefined,
+  isPaid: Known = () => undefined,
 ): Generator<Settlement> {
   const removed = without(before.htlcs, after.htlcs);
   const offered = total(without(after.htlcs, before.htlcs).filter(({ side }) => side === 'local'));
   const known = removed.filter((htlc) => isPaid(htlc) !== undefined);
+  const paid = known.filter(isPaid);
+  const returned = total(known.filter((htlc) => isOurs(htlc, paid.includes(htlc))));
+  const open = removed.filter((htlc) => !known.includes(htlc));
   const change = {
     least: after.balance.least - before.balance.most,
     most: after.balance.most - before.balance.least,
   };
-  if (known.length > 0) {
-    const paid = known.filter(isPaid);
-    const returned = total(known.filter((htlc) => isOurs(htlc, paid.includes(htlc))));
-    const open = removed.filter((htlc) => !known.includes(htlc));
-    yield* waysOf(open, change, slack, { paid, moved: returned - offered });
-  }
-  yield* waysOf(removed, change, slack, { paid: [], moved: -offered });
+  yield* waysOf(open, change, slack, { paid, moved: returned - offered });
 }
 
 /** Whether it came to us: offered by us and failed, or offered to us and paid. */
