@@ -14,7 +14,7 @@ import { type LinkedParts, type LinkedPolicyOptions, linkedParts, reportOnly } f
 import { openFileStore } from '../signer/node/file_store.ts';
 import { byNetwork } from '../signer/policy/by_network.ts';
 import { Desk } from '../signer/policy/desk.ts';
-import { localOwner } from '../signer/policy/local_owner.ts';
+import { localLimits, localOwner } from '../signer/policy/local_owner.ts';
 import { noPolicy, type Policy } from '../signer/policy/policy.ts';
 import { emptyFile, type PolicyFile, profileFor, readPolicyFile, settingsFor } from '../signer/policy/policy_file.ts';
 import { PolicyFileError } from '../signer/policy/policy_file_error.ts';
@@ -183,7 +183,9 @@ function judge({ file, owner, clock, log, secp }: PolicyParts, network: Network,
     profile,
     approves: owner === 'local' ? 'whoever calls lightningd' : 'the owner',
   });
-  const weak = weakened(file, settings, network);
+  if (owner === 'local')
+    for (const limit of localLimits(settings)) log('warn', 'limits for whoever calls lightningd', { limit });
+  const weak = weakened(file, settings, network, owner);
   for (const message of weak) log('warn', 'the policy is weakened', { by: message });
   state.link?.weakened(weak);
   return validating({

@@ -46,7 +46,7 @@ function copyAge({ version, ageMs }: CopyStatus): string {
 }
 
 function lines(node: NodeStatus): readonly string[] {
-  const { name, shim, signers, waiting, counts, lease, copy } = node;
+  const { name, shim, signers, waiting, counts, lease, copy, sentAway } = node;
   const lightningd =
     shim === undefined
       ? 'not running, or its stand-in cannot reach this host'
@@ -59,6 +59,7 @@ function lines(node: NodeStatus): readonly string[] {
       ...reported(report),
     ];
   });
+  const away = sentAway && [`  sent away   ${sentAway.signer}, ${seconds(sentAway.ageMs)} ago: ${sentAway.reason}`];
   const queued = waiting.map(
     ({ call, dbid, ageMs, offered }) =>
       `  waits       ${call}${dbid === 0n ? '' : ` of channel ${dbid}`} for ${seconds(ageMs)}, ${offered ? 'the signer has it' : 'no signer has it'}`,
@@ -72,6 +73,7 @@ function lines(node: NodeStatus): readonly string[] {
     ...(attached.length > 0
       ? attached
       : ['  signer      none attached: start keyhold signer on the machine that has the key']),
+    ...(away ?? []),
     ...(copy === undefined ? [] : [`  state copy  ${copyAge(copy)}`]),
     ...queued,
     ...(answered === undefined ? [] : [answered]),

@@ -28,6 +28,7 @@ export function nodeStatus(node: HostedNode, clock: Clock, copy: StateCopy | und
   const since = (moment: number) => BigInt(Math.max(0, Math.trunc(clock.now() - moment)));
   const { replied, refused, malformed, unavailable, local } = relay.counts;
   const shim = shimStatus(node);
+  const { sentAway } = relay.signers;
   return {
     name,
     ...(shim !== undefined && { shim }),
@@ -62,6 +63,7 @@ export function nodeStatus(node: HostedNode, clock: Clock, copy: StateCopy | und
       known: BigInt(known),
       acknowledged: BigInt(acknowledged),
     })),
+    ...(sentAway && { sentAway: { signer: sentAway.signer, reason: sentAway.reason, ageMs: since(sentAway.at) } }),
     ...(copy && { copy: { version: copy.version, ageMs: since(Number(copy.head?.storedMs ?? clock.now())) } }),
   };
 }

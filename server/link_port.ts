@@ -114,8 +114,8 @@ export class LinkPort implements SignerPort {
     this.#asked.delete(id);
   }
 
-  dismiss(reason: string): void {
-    this.#send({ case: 'goodbye', value: { reason } });
+  dismiss(reason: string, unfit = false): void {
+    this.#send({ case: 'goodbye', value: { reason, unfit } });
     this.outbox.close();
   }
 

@@ -53,6 +53,6 @@ export interface SignerPort {
   offer(request: OfferedRequest): Promise<Answer>;
   /** Nobody waits for the answer to this request any more. */
   withdraw(id: bigint): void;
-  /** Sends the signer away; the reason is for its owner. */
-  dismiss(reason: string): void;
+  /** Sends the signer away; the reason is for its owner. One that is unfit would be sent away again. */
+  dismiss(reason: string, unfit?: boolean): void;
 }

@@ -34,6 +34,13 @@ interface Entry {
   round: number;
 }
 
+/** A signer that cannot serve this node; `at` in milliseconds since 1970. */
+export interface SentAway {
+  readonly signer: string;
+  readonly reason: string;
+  readonly at: number;
+}
+
 /** An attached signer as others see it; `since` in milliseconds since 1970. */
 export interface SignerView {
   readonly port: SignerPort;
@@ -46,6 +53,7 @@ export class Signers {
   #entries: Entry[] = [];
   #active: Entry | undefined;
   #lease = 0n;
+  #sentAway: SentAway | undefined;
   /** The session of a lost active signer, kept its place until `cancel` is called or the time is up. */
   #reserved: { readonly session: string; readonly cancel: () => void } | undefined;
 
@@ -56,6 +64,11 @@ export class Signers {
   /** The fencing number given out last. */
   get lease(): bigint {
     return this.#lease;
+  }
+
+  /** The one that was sent away last, until one that can serve is attached. */
+  get sentAway(): SentAway | undefined {
+    return this.#sentAway;
   }
 
   /** The port to ask, if one is active and initialised. */
@@ -118,6 +131,7 @@ export class Signers {
       else {
         entry.round += 1;
         entry.ready = true;
+        this.#sentAway = undefined;
       }
     }
   }
@@ -151,7 +165,7 @@ export class Signers {
   }
 
   #initialise(entry: Entry): void {
-    const { initialise, clock, retryMs, log } = this.#options;
+    const { initialise, clock, retryMs } = this.#options;
     entry.ready = false;
     entry.round += 1;
     const round = entry.round;
@@ -161,12 +175,20 @@ export class Signers {
       if (outcome === 'again') clock.after(retryMs, () => current() && this.#initialise(entry));
       else if (outcome === 'ready') {
         entry.ready = true;
+        this.#sentAway = undefined;
         if (this.#active === entry) this.#options.onReady(entry.port);
-      } else {
-        log('error', 'signer sent away', { signer: entry.port.name, reason: outcome.unfit });
-        this.detach(entry.port, 'goodbye');
-        entry.port.dismiss(outcome.unfit);
-      }
+      } else this.#sendAway(entry, outcome.unfit);
     });
+  }
+
+  /** It comes again and again: the log has it once. */
+  #sendAway({ port }: Entry, reason: string): void {
+    const { clock, log } = this.#options;
+    const { name: signer } = port;
+    const isKnown = this.#sentAway?.signer === signer && this.#sentAway.reason === reason;
+    log(isKnown ? 'debug' : 'error', 'signer sent away', { signer, reason });
+    this.#sentAway = { signer, reason, at: clock.now() };
+    this.detach(port, 'goodbye');
+    port.dismiss(reason, true);
   }
 }

@@ -31,7 +31,10 @@ export function preapprovesNothing({ preinit }: Start): boolean {
 /** Whether a signer that answered a repeated init so is the same node's. */
 export function judge(start: Start, answer: Answer): Initialised {
   if (answer.kind === 'unavailable') return 'again';
-  if (answer.kind !== 'reply') return { unfit: `it does not initialise: ${answer.kind}` };
+  if (answer.kind !== 'reply') {
+    const why = 'message' in answer ? answer.message : answer.kind;
+    return { unfit: `it does not initialise: ${why}` };
+  }
   if (misfit('init', answer) !== undefined) return { unfit: 'its reply to init cannot be read' };
   const nodeId = nodeIdOf(answer.bytes);
   if (nodeId === undefined) return { unfit: 'it cannot read its keys' };

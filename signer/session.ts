@@ -57,6 +57,12 @@ export interface Link {
 /** All that a signer standing by may be asked. */
 const start: ReadonlySet<number | undefined> = new Set([calls.init.request.number, calls.devPreinit.request.number]);
 
+/** Why the host ends a stream; whether it would do so again, as this signer cannot serve that node. */
+export interface Farewell {
+  readonly reason: string;
+  readonly unfit: boolean;
+}
+
 export class Session {
   readonly #options: SessionOptions;
   readonly #cache = new AnswerCache();
@@ -77,10 +83,10 @@ export class Session {
   }
 
   /**
-   * Serves a stream until it is over; returns the host's goodbye, undefined where there was none. Throws what the
+   * Serves a stream until it is over; returns the host's goodbye, undefined where it said none. Throws what the
    * stream throws, and where the host says something it must not.
    */
-  async run(link: Link, onWelcome: () => void): Promise<string | undefined> {
+  async run(link: Link, onWelcome: () => void): Promise<Farewell | undefined> {
     const { id, name, software, signer } = this.#options;
     const { approvesPayments = false } = signer;
     const hello = { protocol: linkProtocol, session: id, name, software, approvesPayments };
@@ -89,7 +95,7 @@ export class Session {
     try {
       for await (const { message } of link.received) {
         pulse?.heard();
-        if (message.case === 'goodbye') return brief(message.value.reason);
+        if (message.case === 'goodbye') return { reason: brief(message.value.reason), unfit: message.value.unfit };
         if (message.case === 'welcome') {
           this.#welcome(message.value);
           pulse = this.#pulse(link, message.value);

@@ -28,15 +28,24 @@ export interface LinkOptions {
 /** How long the host may take to end a stream after our goodbye, in milliseconds. */
 const farewellMs = 1_000;
 
+const wrongPlace =
+  'this signer cannot serve this node: its secret, its state or the host is another node’s. It goes on trying; look at --secret, --state and --host';
+
 /** Stays attached until the signal aborts. Never throws: what goes wrong is logged and tried again. */
 export async function keepAttached(options: LinkOptions, signal: AbortSignal): Promise<void> {
   const { clock, entropy, log } = options;
   const { first, longest } = options.pauseMs ?? { first: 100, longest: 30_000 };
   let pause = first;
+  let unfit: string | undefined;
   while (!signal.aborted) {
-    const cut = await serveOnce(options, signal);
+    const ended = await serveOnce(options, signal);
     if (signal.aborted) return;
-    if (cut) pause = first;
+    if (ended === 'cut') pause = first;
+    const { reason } = typeof ended === 'string' ? { reason: undefined } : ended;
+    // Only the owner or the operator can change that: it is said once, and tried again in case they did at the host.
+    if (reason !== undefined) pause = longest;
+    if (reason !== undefined && reason !== unfit) log('error', wrongPlace, { reason });
+    unfit = reason;
     const ms = Math.round(pause * (0.5 + fraction(entropy) / 2));
     log('info', 'connecting again', { pause_ms: ms });
     await sleep(clock, ms, signal).catch(() => undefined);
@@ -44,34 +53,38 @@ export async function keepAttached(options: LinkOptions, signal: AbortSignal): P
   }
 }
 
-/** Serves one stream to its end; whether it was cut off in the middle, neither turned away nor sent away. */
-async function serveOnce(options: LinkOptions, signal: AbortSignal): Promise<boolean> {
+/** Cut off in the middle; over, turned away or sent away; or of no use to this host, which said why. */
+type Ended = 'cut' | 'over' | { readonly reason: string };
+
+/** Serves one stream to its end. */
+async function serveOnce(options: LinkOptions, signal: AbortSignal): Promise<Ended> {
   const { session, address, identity, serverName, clock, log } = options;
-  let cut = false;
+  let ended: Ended = 'over';
   await using channel = new Channel(address, identity, serverName);
-  const ended = new AbortController();
+  const gone = new AbortController();
   const outbox = new Outbox<FromSignerInit>();
   let cancelCut = () => {};
   const leave = () => {
     outbox.push({ message: { case: 'goodbye', value: { reason: 'the signer is stopping' } } });
     outbox.close();
-    cancelCut = clock.after(farewellMs, () => ended.abort());
+    cancelCut = clock.after(farewellMs, () => gone.abort());
   };
   signal.addEventListener('abort', leave);
   try {
-    const received = channel.client(SignerLink).attach(outbox, { signal: ended.signal });
+    const received = channel.client(SignerLink).attach(outbox, { signal: gone.signal });
     const goodbye = await session.run(
       {
         received,
         send: (message) => outbox.push(message),
-        abandon: (reason) => ended.abort(new StatusError('DEADLINE_EXCEEDED', reason)),
+        abandon: (reason) => gone.abort(new StatusError('DEADLINE_EXCEEDED', reason)),
       },
       () => {
-        cut = true;
+        ended = 'cut';
       },
     );
-    if (goodbye !== undefined) cut = false;
-    if (!signal.aborted) log('warn', 'the host ended the link', { reason: goodbye ?? 'none given' });
+    if (goodbye !== undefined) ended = goodbye.unfit ? goodbye : 'over';
+    if (!signal.aborted && goodbye?.unfit !== true)
+      log('warn', 'the host ended the link', { reason: goodbye?.reason ?? 'none given' });
   } catch (error: unknown) {
     const code = error instanceof StatusError ? error.code : undefined;
     if (!signal.aborted) log('warn', 'the link to the host broke', { address, error: errorText(error), code });
@@ -80,5 +93,5 @@ async function serveOnce(options: LinkOptions, signal: AbortSignal): Promise<boo
     cancelCut();
     outbox.close();
   }
-  return cut;
+  return ended;
 }

@@ -17,7 +17,7 @@ import { Secret } from '../../proto/secret.ts';
 import { noble } from '../../signer/crypto/noble.ts';
 import { Signer } from '../../signer/dispatch.ts';
 import { openHsmSecret } from '../../signer/keys/hsm_secret.ts';
-import { localOwner } from '../../signer/policy/local_owner.ts';
+import { localLimits, localOwner } from '../../signer/policy/local_owner.ts';
 import { emptyFile, readPolicyFile } from '../../signer/policy/policy_file.ts';
 import type { Outgoing } from '../../signer/policy/purpose.ts';
 import { profiles } from '../../signer/policy/settings.ts';
@@ -114,6 +114,23 @@ test('the local caller says yes to everything but what the file limits', async (
   t.is((await allowed(profiles.mainnet)).length, purposes.length);
   t.false((await allowed({ ...profiles.mainnet, paymentsMsatPerDay: 1n })).includes('pay'));
   t.deepEqual(await allowed({ ...profiles.mainnet, onchainSatPerDay: 1n }), ['pay', 'push', 'closeTo']);
+});
+
+test('inline the limits of the file are said as what they are', async (t) => {
+  t.deepEqual(localLimits(profiles.mainnet), []);
+  const payments = { autoPayMsat: 5n, paymentsMsatPerDay: 7n };
+  t.deepEqual(localLimits({ ...profiles.mainnet, ...payments, onchainSatPerDay: 9n }), [
+    'payments: keyhold approve is needed above 5 msat each and 7 msat a day',
+    'on-chain: keyhold approve is needed above 9 sat a day',
+  ]);
+  t.regex(localLimits({ ...profiles.mainnet, paymentsMsatPerDay: 7n })[0] ?? '', /all need keyhold approve/);
+  const file = readPolicyFile('onchain_sat_per_day = 9');
+  await using running = await open(await folderOf(t), { begin: true, owner: 'local', file });
+  await running.signer.handle(lightningd, init);
+  t.deepEqual(
+    running.said.filter((line) => line.startsWith('warn')),
+    ['warn limits for whoever calls lightningd '],
+  );
 });
 
 test('without a state a signer begins none by itself, and two do not share one', async (t) => {

@@ -259,8 +259,9 @@ test('a goodbye ends the stream and says why', async (t) => {
   const { open, session } = setUp();
   const { stream, over } = open();
   stream.welcome();
-  stream.say({ case: 'goodbye', value: { reason: 'it holds the keys of another node' } });
-  t.is(await over, 'it holds the keys of another node');
+  const value = { reason: 'it holds the keys of another node', unfit: true };
+  stream.say({ case: 'goodbye', value });
+  t.deepEqual(await over, value);
   t.false(session.standing.active);
 });
 

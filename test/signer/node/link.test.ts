@@ -6,6 +6,7 @@ import type { Answer } from '../../../proto/answer.ts';
 import { systemClock } from '../../../proto/clock.ts';
 import type { Entropy } from '../../../proto/entropy.ts';
 import type { Log } from '../../../proto/log.ts';
+import { nodeStatus } from '../../../server/host_status.ts';
 import { keepAttached } from '../../../signer/node/link.ts';
 import { Session } from '../../../signer/session.ts';
 import { FakeShim } from '../../server/fake_shim.ts';
@@ -59,7 +60,7 @@ test('the pause doubles up to the longest, and chance takes up to half of it', a
   t.deepEqual(await attempts((length) => new Uint8Array(length).fill(255)), [100, 200, 400, 800, 1000, 1000]);
 });
 
-test('a signer that is sent away waits longer each time, one that is cut off comes back at once', async (t) => {
+test('a signer that serves no use here says so once, and waits as long as it may each time', async (t) => {
   const authority = await Authority.create();
   const identity = await authority.signer('alice');
   const socket = join(await temporaryDirectory(t), 's');
@@ -70,8 +71,24 @@ test('a signer that is sent away waits longer each time, one that is cut off com
     await using _right = attachSigner({ port: host.port, identity, handle: initialise() });
     await shim.ask(0, init);
   }
-  const { log, ms } = pauses();
-  await using _wrong = attachSigner({ port: host.port, identity, handle: initialise(otherNodeId), log });
+  const { log: keep, ms } = pauses();
+  const errors: unknown[] = [];
+  const log: Log = (level, message, fields) => {
+    if (level === 'error' || level === 'warn') errors.push(fields?.['reason']);
+    keep(level, message, fields);
+  };
+  const wrong = attachSigner({ port: host.port, identity, handle: initialise(otherNodeId), log });
   await until(() => ms.length >= 4, 'it was sent away four times');
-  t.true((ms[3] ?? 0) > 50, `pauses of ${ms.join(', ')} ms`);
+  t.true(
+    ms.every((each) => each >= 50),
+    `pauses of ${ms.join(', ')} ms`,
+  );
+  t.is(errors.length, 1);
+  t.regex(String(errors[0]), /it holds the keys of another node: expected [0-9a-f]{66}, got/);
+  const { sentAway } = host.node('alice').relay.signers;
+  t.like(sentAway, { signer: 'phone', reason: errors[0] });
+  t.like(nodeStatus(host.node('alice'), systemClock, undefined).sentAway, { signer: 'phone', reason: errors[0] });
+  await wrong[Symbol.asyncDispose]();
+  await using _right = attachSigner({ port: host.port, identity, handle: initialise(), name: 'desk' });
+  await until(() => host.node('alice').relay.signers.sentAway === undefined, 'the right one is there');
 });

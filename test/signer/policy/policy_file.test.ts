@@ -241,4 +241,11 @@ test('what weakens a policy is said, and nothing else', (t) => {
     ],
   );
   t.regex(said('profile = "test"')[0] ?? '', /^profile test on bitcoin, which has real money/);
+  const limits = 'auto_pay_msat = 5\npayments_msat_per_day = 7\nonchain_sat_per_day = 9';
+  t.is(said(limits).length, 3);
+  t.deepEqual(
+    weakened(readPolicyFile(limits), settingsOf(limits, bitcoin), bitcoin, 'local'),
+    [],
+    'where the caller may spend all, a limit weakens nothing',
+  );
 });

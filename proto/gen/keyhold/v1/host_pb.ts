@@ -12,7 +12,7 @@ import type { Message, UnknownEnum } from "@bufbuild/protobuf";
  * Describes the file keyhold/v1/host.proto.
  */
 export const file_keyhold_v1_host: GenFile = /*@__PURE__*/
-  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiHAoMVHJhY2VSZXF1ZXN0EgwKBG5vZGUYASABKAkiTAoNVHJhY2VSZXNwb25zZRIrCghyZXF1ZXN0cxgBIAMoCzIZLmtleWhvbGQudjEuVHJhY2VkUmVxdWVzdBIOCgZtaXNzZWQYAiABKAQiugEKDVRyYWNlZFJlcXVlc3QSDAoEbm9kZRgBIAEoCRIMCgRsYW5lGAIgASgEEgwKBGRiaWQYAyABKAQSFAoMY2FwYWJpbGl0aWVzGAQgASgEEgwKBGNhbGwYBSABKAkSJgoIYW5zd2VyZWQYBiABKA4yFC5rZXlob2xkLnYxLkFuc3dlcmVkEg8KB3RpbWVfbXMYByABKAQSEQoJd2FpdGVkX3VzGAggASgEEg8KB2hlbGRfdXMYCSABKAQiQwoLU2hvd1JlcXVlc3QSDAoEbm9kZRgBIAEoCRImCghldmlkZW5jZRgCIAEoCzIULmtleWhvbGQudjEuRXZpZGVuY2UiDgoMU2hvd1Jlc3BvbnNlIh0KDVN0YXR1c1JlcXVlc3QSDAoEbm9kZRgBIAEoCSJFCg5TdGF0dXNSZXNwb25zZRIlCgVub2RlcxgBIAMoCzIWLmtleWhvbGQudjEuTm9kZVN0YXR1cxIMCgRib290GAIgASgMIqsCCgpOb2RlU3RhdHVzEgwKBG5hbWUYASABKAkSJAoEc2hpbRgCIAEoCzIWLmtleWhvbGQudjEuU2hpbVN0YXR1cxIrCgd3YWl0aW5nGAMgAygLMhoua2V5aG9sZC52MS5XYWl0aW5nUmVxdWVzdBIpCgdzaWduZXJzGAQgAygLMhgua2V5aG9sZC52MS5TaWduZXJTdGF0dXMSIgoGY291bnRzGAUgASgLMhIua2V5aG9sZC52MS5Db3VudHMSDQoFbGVhc2UYBiABKAQSJQoFY2FsbHMYByADKAsyFi5rZXlob2xkLnYxLkNhbGxDb3VudHMSEQoJdW5kZWNpZGVkGAggASgNEiQKBGNvcHkYCSABKAsyFi5rZXlob2xkLnYxLkNvcHlTdGF0dXMiLQoKQ29weVN0YXR1cxIPCgd2ZXJzaW9uGAEgASgEEg4KBmFnZV9tcxgCIAEoBCJuCgpTaGltU3RhdHVzEhEKCWRldmVsb3BlchgBIAEoCBIaChJsaWdodG5pbmdkX3ZlcnNpb24YAiABKAkSMQoLY29ubmVjdGlvbnMYAyADKAsyHC5rZXlob2xkLnYxLkNvbm5lY3Rpb25TdGF0dXMiRgoQQ29ubmVjdGlvblN0YXR1cxIOCgZudW1iZXIYASABKA0SDAoEZGJpZBgCIAEoBBIUCgxjYXBhYmlsaXRpZXMYAyABKAQiWQoOV2FpdGluZ1JlcXVlc3QSCgoCaWQYASABKAQSDAoEY2FsbBgCIAEoCRIMCgRkYmlkGAMgASgEEg4KBmFnZV9tcxgEIAEoBBIPCgdvZmZlcmVkGAUgASgIIscBCgxTaWduZXJTdGF0dXMSDAoEbmFtZRgBIAEoCRIQCghzb2Z0d2FyZRgCIAEoCRImCgVzdGF0ZRgDIAEoDjIXLmtleWhvbGQudjEuU2lnbmVyU3RhdGUSFQoNcm91bmRfdHJpcF91cxgEIAEoDRITCgthdHRhY2hlZF9tcxgFIAEoBBIOCgZwb2xpY3kYBiABKAkSEAoIaW5hY3RpdmUYByADKAkSEAoId2Vha2VuZWQYCCADKAkSDwoHcHJvYmxlbRgJIAEoCSJhCgZDb3VudHMSDwoHcmVwbGllZBgBIAEoBBIPCgdyZWZ1c2VkGAIgASgEEhEKCW1hbGZvcm1lZBgDIAEoBBITCgt1bmF2YWlsYWJsZRgEIAEoBBINCgVsb2NhbBgFIAEoBCJdCgpDYWxsQ291bnRzEgwKBGNhbGwYASABKAkSDQoFYXNrZWQYAiABKAQSDQoFYWhlYWQYAyABKAQSDQoFa25vd24YBCABKAQSFAoMYWNrbm93bGVkZ2VkGAUgASgEKtYBCghBbnN3ZXJlZBIYChRBTlNXRVJFRF9VTlNQRUNJRklFRBAAEhIKDkFOU1dFUkVEX0FTS0VEEAESEgoOQU5TV0VSRURfQUhFQUQQAhISCg5BTlNXRVJFRF9LTk9XThADEhkKFUFOU1dFUkVEX0FDS05PV0xFREdFRBAEEhEKDUFOU1dFUkVEX0hPU1QQBRIUChBBTlNXRVJFRF9SRUZVU0VEEAYSFgoSQU5TV0VSRURfTUFMRk9STUVEEAcSGAoUQU5TV0VSRURfVU5BVkFJTEFCTEUQCCpeCgtTaWduZXJTdGF0ZRIcChhTSUdORVJfU1RBVEVfVU5TUEVDSUZJRUQQABIXChNTSUdORVJfU1RBVEVfQUNUSVZFEAESGAoUU0lHTkVSX1NUQVRFX1NUQU5EQlkQAjLCAQoESG9zdBI/CgZTdGF0dXMSGS5rZXlob2xkLnYxLlN0YXR1c1JlcXVlc3QaGi5rZXlob2xkLnYxLlN0YXR1c1Jlc3BvbnNlEjkKBFNob3cSFy5rZXlob2xkLnYxLlNob3dSZXF1ZXN0Ghgua2V5aG9sZC52MS5TaG93UmVzcG9uc2USPgoFVHJhY2USGC5rZXlob2xkLnYxLlRyYWNlUmVxdWVzdBoZLmtleWhvbGQudjEuVHJhY2VSZXNwb25zZTABYgZwcm90bzM", [file_keyhold_v1_signer_link]);
+  fileDesc("ChVrZXlob2xkL3YxL2hvc3QucHJvdG8SCmtleWhvbGQudjEiHAoMVHJhY2VSZXF1ZXN0EgwKBG5vZGUYASABKAkiTAoNVHJhY2VSZXNwb25zZRIrCghyZXF1ZXN0cxgBIAMoCzIZLmtleWhvbGQudjEuVHJhY2VkUmVxdWVzdBIOCgZtaXNzZWQYAiABKAQiugEKDVRyYWNlZFJlcXVlc3QSDAoEbm9kZRgBIAEoCRIMCgRsYW5lGAIgASgEEgwKBGRiaWQYAyABKAQSFAoMY2FwYWJpbGl0aWVzGAQgASgEEgwKBGNhbGwYBSABKAkSJgoIYW5zd2VyZWQYBiABKA4yFC5rZXlob2xkLnYxLkFuc3dlcmVkEg8KB3RpbWVfbXMYByABKAQSEQoJd2FpdGVkX3VzGAggASgEEg8KB2hlbGRfdXMYCSABKAQiQwoLU2hvd1JlcXVlc3QSDAoEbm9kZRgBIAEoCRImCghldmlkZW5jZRgCIAEoCzIULmtleWhvbGQudjEuRXZpZGVuY2UiDgoMU2hvd1Jlc3BvbnNlIh0KDVN0YXR1c1JlcXVlc3QSDAoEbm9kZRgBIAEoCSJFCg5TdGF0dXNSZXNwb25zZRIlCgVub2RlcxgBIAMoCzIWLmtleWhvbGQudjEuTm9kZVN0YXR1cxIMCgRib290GAIgASgMItQCCgpOb2RlU3RhdHVzEgwKBG5hbWUYASABKAkSJAoEc2hpbRgCIAEoCzIWLmtleWhvbGQudjEuU2hpbVN0YXR1cxIrCgd3YWl0aW5nGAMgAygLMhoua2V5aG9sZC52MS5XYWl0aW5nUmVxdWVzdBIpCgdzaWduZXJzGAQgAygLMhgua2V5aG9sZC52MS5TaWduZXJTdGF0dXMSIgoGY291bnRzGAUgASgLMhIua2V5aG9sZC52MS5Db3VudHMSDQoFbGVhc2UYBiABKAQSJQoFY2FsbHMYByADKAsyFi5rZXlob2xkLnYxLkNhbGxDb3VudHMSEQoJdW5kZWNpZGVkGAggASgNEiQKBGNvcHkYCSABKAsyFi5rZXlob2xkLnYxLkNvcHlTdGF0dXMSJwoJc2VudF9hd2F5GAogASgLMhQua2V5aG9sZC52MS5TZW50QXdheSI6CghTZW50QXdheRIOCgZzaWduZXIYASABKAkSDgoGcmVhc29uGAIgASgJEg4KBmFnZV9tcxgDIAEoBCItCgpDb3B5U3RhdHVzEg8KB3ZlcnNpb24YASABKAQSDgoGYWdlX21zGAIgASgEIm4KClNoaW1TdGF0dXMSEQoJZGV2ZWxvcGVyGAEgASgIEhoKEmxpZ2h0bmluZ2RfdmVyc2lvbhgCIAEoCRIxCgtjb25uZWN0aW9ucxgDIAMoCzIcLmtleWhvbGQudjEuQ29ubmVjdGlvblN0YXR1cyJGChBDb25uZWN0aW9uU3RhdHVzEg4KBm51bWJlchgBIAEoDRIMCgRkYmlkGAIgASgEEhQKDGNhcGFiaWxpdGllcxgDIAEoBCJZCg5XYWl0aW5nUmVxdWVzdBIKCgJpZBgBIAEoBBIMCgRjYWxsGAIgASgJEgwKBGRiaWQYAyABKAQSDgoGYWdlX21zGAQgASgEEg8KB29mZmVyZWQYBSABKAgixwEKDFNpZ25lclN0YXR1cxIMCgRuYW1lGAEgASgJEhAKCHNvZnR3YXJlGAIgASgJEiYKBXN0YXRlGAMgASgOMhcua2V5aG9sZC52MS5TaWduZXJTdGF0ZRIVCg1yb3VuZF90cmlwX3VzGAQgASgNEhMKC2F0dGFjaGVkX21zGAUgASgEEg4KBnBvbGljeRgGIAEoCRIQCghpbmFjdGl2ZRgHIAMoCRIQCgh3ZWFrZW5lZBgIIAMoCRIPCgdwcm9ibGVtGAkgASgJImEKBkNvdW50cxIPCgdyZXBsaWVkGAEgASgEEg8KB3JlZnVzZWQYAiABKAQSEQoJbWFsZm9ybWVkGAMgASgEEhMKC3VuYXZhaWxhYmxlGAQgASgEEg0KBWxvY2FsGAUgASgEIl0KCkNhbGxDb3VudHMSDAoEY2FsbBgBIAEoCRINCgVhc2tlZBgCIAEoBBINCgVhaGVhZBgDIAEoBBINCgVrbm93bhgEIAEoBBIUCgxhY2tub3dsZWRnZWQYBSABKAQq1gEKCEFuc3dlcmVkEhgKFEFOU1dFUkVEX1VOU1BFQ0lGSUVEEAASEgoOQU5TV0VSRURfQVNLRUQQARISCg5BTlNXRVJFRF9BSEVBRBACEhIKDkFOU1dFUkVEX0tOT1dOEAMSGQoVQU5TV0VSRURfQUNLTk9XTEVER0VEEAQSEQoNQU5TV0VSRURfSE9TVBAFEhQKEEFOU1dFUkVEX1JFRlVTRUQQBhIWChJBTlNXRVJFRF9NQUxGT1JNRUQQBxIYChRBTlNXRVJFRF9VTkFWQUlMQUJMRRAIKl4KC1NpZ25lclN0YXRlEhwKGFNJR05FUl9TVEFURV9VTlNQRUNJRklFRBAAEhcKE1NJR05FUl9TVEFURV9BQ1RJVkUQARIYChRTSUdORVJfU1RBVEVfU1RBTkRCWRACMsIBCgRIb3N0Ej8KBlN0YXR1cxIZLmtleWhvbGQudjEuU3RhdHVzUmVxdWVzdBoaLmtleWhvbGQudjEuU3RhdHVzUmVzcG9uc2USOQoEU2hvdxIXLmtleWhvbGQudjEuU2hvd1JlcXVlc3QaGC5rZXlob2xkLnYxLlNob3dSZXNwb25zZRI+CgVUcmFjZRIYLmtleWhvbGQudjEuVHJhY2VSZXF1ZXN0Ghkua2V5aG9sZC52MS5UcmFjZVJlc3BvbnNlMAFiBnByb3RvMw", [file_keyhold_v1_signer_link]);
 
 /**
  * @generated from message keyhold.v1.TraceRequest
@@ -280,6 +280,13 @@ export type NodeStatus = Message<"keyhold.v1.NodeStatus"> & {
    * @generated from field: keyhold.v1.CopyStatus copy = 9;
    */
   copy?: CopyStatus | undefined;
+
+  /**
+   * The signer that was sent away last, because it cannot serve this node; forgotten when one that can is attached.
+   *
+   * @generated from field: keyhold.v1.SentAway sent_away = 10;
+   */
+  sentAway?: SentAway | undefined;
 };
 
 /**
@@ -288,6 +295,37 @@ export type NodeStatus = Message<"keyhold.v1.NodeStatus"> & {
  */
 export const NodeStatusSchema: GenMessage<NodeStatus> = /*@__PURE__*/
   messageDesc(file_keyhold_v1_host, 7);
+
+/**
+ * @generated from message keyhold.v1.SentAway
+ */
+export type SentAway = Message<"keyhold.v1.SentAway"> & {
+  /**
+   * What the signer calls itself.
+   *
+   * @generated from field: string signer = 1;
+   */
+  signer: string;
+
+  /**
+   * @generated from field: string reason = 2;
+   */
+  reason: string;
+
+  /**
+   * How long ago, in milliseconds.
+   *
+   * @generated from field: uint64 age_ms = 3;
+   */
+  ageMs: bigint;
+};
+
+/**
+ * Describes the message keyhold.v1.SentAway.
+ * Use `create(SentAwaySchema)` to create a new message.
+ */
+export const SentAwaySchema: GenMessage<SentAway> = /*@__PURE__*/
+  messageDesc(file_keyhold_v1_host, 8);
 
 /**
  * @generated from message keyhold.v1.CopyStatus
@@ -313,7 +351,7 @@ export type CopyStatus = Message<"keyhold.v1.CopyStatus"> & {
  * Use `create(CopyStatusSchema)` to create a new message.
  */
 export const CopyStatusSchema: GenMessage<CopyStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 8);
+  messageDesc(file_keyhold_v1_host, 9);
 
 /**
  * @generated from message keyhold.v1.ShimStatus
@@ -346,7 +384,7 @@ export type ShimStatus = Message<"keyhold.v1.ShimStatus"> & {
  * Use `create(ShimStatusSchema)` to create a new message.
  */
 export const ShimStatusSchema: GenMessage<ShimStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 9);
+  messageDesc(file_keyhold_v1_host, 10);
 
 /**
  * @generated from message keyhold.v1.ConnectionStatus
@@ -379,7 +417,7 @@ export type ConnectionStatus = Message<"keyhold.v1.ConnectionStatus"> & {
  * Use `create(ConnectionStatusSchema)` to create a new message.
  */
 export const ConnectionStatusSchema: GenMessage<ConnectionStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 10);
+  messageDesc(file_keyhold_v1_host, 11);
 
 /**
  * @generated from message keyhold.v1.WaitingRequest
@@ -426,7 +464,7 @@ export type WaitingRequest = Message<"keyhold.v1.WaitingRequest"> & {
  * Use `create(WaitingRequestSchema)` to create a new message.
  */
 export const WaitingRequestSchema: GenMessage<WaitingRequest> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 11);
+  messageDesc(file_keyhold_v1_host, 12);
 
 /**
  * @generated from message keyhold.v1.SignerStatus
@@ -499,7 +537,7 @@ export type SignerStatus = Message<"keyhold.v1.SignerStatus"> & {
  * Use `create(SignerStatusSchema)` to create a new message.
  */
 export const SignerStatusSchema: GenMessage<SignerStatus> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 12);
+  messageDesc(file_keyhold_v1_host, 13);
 
 /**
  * Requests settled, by how.
@@ -548,7 +586,7 @@ export type Counts = Message<"keyhold.v1.Counts"> & {
  * Use `create(CountsSchema)` to create a new message.
  */
 export const CountsSchema: GenMessage<Counts> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 13);
+  messageDesc(file_keyhold_v1_host, 14);
 
 /**
  * Requests of one kind, by who answered.
@@ -597,7 +635,7 @@ export type CallCounts = Message<"keyhold.v1.CallCounts"> & {
  * Use `create(CallCountsSchema)` to create a new message.
  */
 export const CallCountsSchema: GenMessage<CallCounts> = /*@__PURE__*/
-  messageDesc(file_keyhold_v1_host, 14);
+  messageDesc(file_keyhold_v1_host, 15);
 
 /**
  * How a request was answered.
