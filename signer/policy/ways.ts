@@ -90,7 +90,10 @@ function isPassedOn(
   return ended === undefined || doubts.some((doubt) => doubt.has(hash)) ? undefined : ended.out > 0n;
 }
 
-/** What is known of HTLCs that are `removed` from those that were there: by what went out and by the other side, by the latter, nothing. */
+/**
+ * What is known of HTLCs that are `removed` from those that were there: by what went out and by the other side, by the
+ * latter, by what that one leaves no doubt about, nothing.
+ */
 function knownOf(
   scope: Scope,
   node: NodeState,
@@ -99,12 +102,16 @@ function knownOf(
   was: readonly Htlc[],
   removed: readonly Htlc[],
 ): readonly Known[] {
-  const there = outcomeOn(channel.sides[otherSide(owner)], was);
+  const other = channel.sides[otherSide(owner)];
+  const there = outcomeOn(other, was);
+  const isDoubted = (hash: string) => other.doubts?.some((doubt) => doubt.has(hash)) === true;
+  const sure: Known = (htlc) => (isDoubted(toHex(htlc.paymentHash)) ? undefined : there(htlc));
   const passedOn: Known = ({ side, paymentHash }) =>
     side === 'remote' ? isPassedOn(scope, node, channel, toHex(paymentHash)) : undefined;
   const tells = (isPaid: Known) => removed.some((htlc) => isPaid(htlc) !== undefined);
   const all: readonly Known[] = tells(passedOn) ? [(htlc) => there(htlc) ?? passedOn(htlc)] : [];
-  return [...all, ...(tells(there) ? [there] : []), () => undefined];
+  const hasDoubts = removed.some(({ paymentHash }) => isDoubted(toHex(paymentHash)));
+  return [...all, ...(tells(there) ? [there] : []), ...(hasDoubts && tells(sure) ? [sure] : []), () => undefined];
 }
 
 /** The ways the step may have gone that the day's loss allows, likeliest first; those first that agree with most of what is known. */

@@ -3,14 +3,15 @@
  * accepted, and which preimages come out. What is gone then is counted from the transactions themselves.
  *
  * All that left a channel, and all that may still, has to be for payments for which as much comes in, came in or was
- * approved. Which of its HTLCs a channel paid for nobody can tell: the host and the peer say what they like of it, and that
- * there was a preimage. So what is gone may be any of them that left, and it is lost if no reading accounts for it. By the
- * theorem of max-flow and min-cut a reading does if for every set of payments no more is gone that others cannot have been,
- * than was allowed for the set.
+ * approved. Which HTLCs of those that left were paid nobody can tell: the host and the peer say what they like of it, and
+ * that there was a preimage. So what is gone is lost if no reading of it accounts for it. By the theorem of max-flow and
+ * min-cut one does if for every set of payments no more is gone, that others cannot have been, than comes in for them.
+ * What was paid to us and for nothing that went out, income, counts as nobody's.
  */
 
 import { toHex } from '../../../proto/bytes.ts';
 import type { Htlc } from '../../../proto/hsmd/fields.ts';
+import type { Side } from '../../../signer/lightning/channel.ts';
 import { anchorValue, commitmentFee } from '../../../signer/lightning/fees.ts';
 import type { Commitment } from '../../../signer/lightning/recognise.ts';
 import type { TestChannel } from './channel.ts';
@@ -22,14 +23,14 @@ type Sums = Map<string, bigint>;
 
 /** How one channel may end. */
 interface End {
-  /** Msat that are gone, HTLCs in flight aside. */
+  /** Msat that are gone, HTLCs in flight aside; negative where more is here than was. */
   readonly gone: bigint;
-  /** Of HTLCs that we offered and that left: what the gone can have been. */
+  /** HTLCs that we offered and that left: what is gone can have been these. */
   readonly left: Sums;
+  /** HTLCs offered to us that left: what more is here can have come by these. */
+  readonly come: Sums;
   readonly out: Sums;
   readonly in: Sums;
-  /** Of HTLCs that we offered and that came back on the chain. */
-  readonly back: Sums;
 }
 
 function plus(sums: Sums, { paymentHash, amount }: Htlc): void {
@@ -53,10 +54,6 @@ function greatest(amounts: readonly bigint[]): bigint {
   return amounts.reduce((a, b) => (a > b ? a : b));
 }
 
-function least(a: bigint, b: bigint): bigint {
-  return a < b ? a : b;
-}
-
 function subsetsOf(items: readonly string[]): readonly ReadonlySet<string>[] {
   let all: readonly ReadonlySet<string>[] = [new Set()];
   for (const item of items) all = [...all, ...all.map((each) => new Set(each).add(item))];
@@ -74,18 +71,21 @@ function oursIn({ channel, funding, owner, toOwner, toOther, feerate, htlcs }: C
   return (output + (channel.opener === 'local' ? paid : 0n)) * 1000n;
 }
 
-/** What befell HTLCs, by updates of ours: `count` of them. */
-function upTo({ updates: { logs } }: TestChannel, count: number, kind: 'add' | 'fulfil'): readonly Htlc[] {
-  return logs.local.slice(0, count).flatMap((each) => (each.kind === kind ? [each.htlc] : []));
+/** HTLCs that a side offered, as far as a commitment reaches, without those that stand in it. */
+function leftOf(
+  { updates: { logs }, reaches }: TestChannel,
+  commitment: Commitment,
+  stood: readonly Htlc[],
+  side: Side,
+) {
+  const added = logs[side].slice(0, reaches.get(commitment)?.[side] ?? 0);
+  return sumsOf(added.flatMap((each) => (each.kind === 'add' && !stood.includes(each.htlc) ? [each.htlc] : [])));
 }
 
 export class Claims {
   /** What is ours of each channel before any payment, msat; what left it for our wallet aside. */
   readonly #ours: Map<TestChannel, bigint>;
   readonly #approved: Sums = new Map();
-  /** Of what was paid to us, what made up for something that went out; the rest is income, and ours. */
-  readonly #covered: Sums = new Map();
-  readonly #noted = new Set<Htlc>();
   readonly #closes = new Map<TestChannel, End[]>();
   readonly #published = new Map<Commitment, TestChannel>();
   /** The commitment that a channel ended with, and the HTLCs of it that came back. */
@@ -143,16 +143,12 @@ export class Claims {
   ): End {
     const inFlight = stood.filter((htlc) => !returned.has(htlc));
     const out = sumsOf(inFlight.filter(({ side }) => side === 'local'));
-    const reach = channel.reaches.get(commitment)?.local ?? 0;
-    const received = total(sumsOf(upTo(channel, reach, 'fulfil')));
-    const gone = (this.#ours.get(channel) ?? 0n) + received - ours - total(out);
-    const left = sumsOf(upTo(channel, reach, 'add').filter((htlc) => !stood.includes(htlc)));
     return {
-      gone: gone > 0n ? gone : 0n,
-      left,
+      gone: (this.#ours.get(channel) ?? 0n) - ours - total(out),
+      left: leftOf(channel, commitment, stood, 'local'),
+      come: leftOf(channel, commitment, stood, 'remote'),
       out,
       in: sumsOf(inFlight.filter(({ side }) => side === 'remote')),
-      back: sumsOf(returned),
     };
   }
 
@@ -175,34 +171,6 @@ export class Claims {
     ];
   }
 
-  /** Msat that went out for a hash at most, or still may; what came back went out, for then the thieves paid for it. */
-  #outgoing(hash: string): bigint {
-    const most = [...this.#ours.keys()].map((channel) =>
-      greatest(
-        this.#ends(channel).map(
-          ({ gone, left, out, back }) =>
-            least(gone, left.get(hash) ?? 0n) + (out.get(hash) ?? 0n) + (back.get(hash) ?? 0n),
-        ),
-      ),
-    );
-    return most.reduce((a, b) => a + b, 0n);
-  }
-
-  /** Takes down what was paid to us, after each step. What went out and failed since, nothing has made up for. */
-  note(): void {
-    for (const [hash, msat] of this.#covered) this.#covered.set(hash, least(msat, this.#outgoing(hash)));
-    for (const channel of this.#ours.keys()) {
-      const { local, remote } = channel.updates.signed;
-      for (const htlc of upTo(channel, Math.max(local.local, remote.local), 'fulfil')) {
-        if (this.#noted.has(htlc)) continue;
-        this.#noted.add(htlc);
-        const hash = toHex(htlc.paymentHash);
-        const covered = this.#covered.get(hash) ?? 0n;
-        this.#covered.set(hash, least(covered + htlc.amount, greatest([covered, this.#outgoing(hash)])));
-      }
-    }
-  }
-
   /** The most that thieves can have, msat, of what is ours. */
   lost(): bigint {
     const channels = [...this.#ours.keys()].map((channel) => this.#ends(channel));
@@ -214,11 +182,11 @@ export class Claims {
           greatest(
             each.map((end) => {
               const unread = end.gone - total(end.left, (hash) => !some.has(hash));
-              return (unread > 0n ? unread : 0n) + total(end.out, isIn) - total(end.in, isIn);
+              return greatest([unread, -total(end.come, isIn)]) + total(end.out, isIn) - total(end.in, isIn);
             }),
           ),
         );
-        return ends.reduce((a, b) => a + b, 0n) - total(this.#covered, isIn) - total(this.#approved, isIn);
+        return ends.reduce((a, b) => a + b, 0n) - total(this.#approved, isIn);
       }),
     );
   }

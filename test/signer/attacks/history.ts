@@ -282,9 +282,6 @@ export class History {
         for (const side of sides)
           updates.logs[side].length = Math.max(updates.signed.local[side], updates.signed.remote[side]);
       return false;
-    } finally {
-      // What is refused may have been begun.
-      this.claims.note();
     }
   }
 }

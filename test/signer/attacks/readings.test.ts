@@ -3,7 +3,8 @@
 import test from 'ava';
 import type { Htlc } from '../../../proto/hsmd/fields.ts';
 import { hashOf } from './channel.ts';
-import { add, failed, isRefused, paid, TwoStories } from './two_stories.ts';
+import type { Terms } from './terms.ts';
+import { add, failed, hidden, isRefused, paid, TwoStories } from './two_stories.ts';
 import { World } from './world.ts';
 
 const msat = 10_000_000n;
@@ -16,8 +17,8 @@ const comes = (name: string, cltvExpiry = 600): Htlc => ({
 });
 const goes = (name: string, cltvExpiry = 500): Htlc => ({ ...comes(name, cltvExpiry), side: 'local' });
 
-async function open() {
-  const world = await World.open({ settings: { unlistedMsatPerDay: 0n } });
+async function open(unlistedMsatPerDay = 0n) {
+  const world = await World.open({ settings: { unlistedMsatPerDay } });
   const channel = (peer: number, push: bigint) => TwoStories.open(world, { peer, opener: 'them', push });
   return { world, from: await channel(2, 300_000n), to: await channel(3, 500_000n), third: await channel(4, 300_000n) };
 }
@@ -77,3 +78,23 @@ for (const { order, truth } of cases)
       await to.both(end(inB, 'b'), failed(inC));
       t.false(await isRefused(from.both(end(inA, 'a'))));
     });
+
+test('what one side took for likely goes after what it knows', async (t) => {
+  const { world, from, to } = await open(2_000_000n);
+  const [inA, inB] = [comes('a'), { ...comes('b'), amount: 13_854_125n }];
+  await from.both(add(inA), add(inB));
+  for (const name of ['c', 'd']) world.allowPayment(hashOf(name));
+  const of = (name: string, amount: bigint): Htlc => ({ ...goes(name), amount });
+  // With the dust that is under way, c is about what a and b are together, and b is about d.
+  const [a, b] = [of('a', 9_998_861n), of('b', 13_852_644n)];
+  const [c, d, dust] = [of('c', 23_621_740n), of('d', 13_886_065n), of('dust', 392_588n)];
+  const back = (terms: Terms): Terms => ({ ...terms, ours: terms.ours + dust.amount });
+  await to.both(...[a, b, c, d].map(add));
+  const ended = [failed(a), failed(b), paid(c)];
+  await to.step('remote', hidden(dust));
+  await to.step('local', ...ended, hidden(dust));
+  await to.step('local', paid(d), back);
+  await to.step('remote', ...ended, paid(d), back);
+  t.false(await isRefused(from.both(failed(inB))), 'b');
+  t.false(await isRefused(from.both(failed(inA))), 'a');
+});
