@@ -78,6 +78,24 @@ function feeOf(scope: Scope, { tx: { tx, psbt } }: SpliceRequest): bigint {
   return brought.reduce((total, amount) => total + amount, 0n) - totalOutput(tx);
 }
 
+/** P2WSH, which the new funding is too: which of them that is, nobody has said yet. */
+function mayBeFunding({ script }: TxOutput): boolean {
+  return script.length === 34 && script[0] === 0 && script[1] === 32;
+}
+
+/**
+ * The initiator's first request comes before commitments are exchanged, when a no still ends the splice and nothing else.
+ * So the owner is asked then about what plainly goes elsewhere, as it will be again for the same transaction.
+ */
+async function askEarly(scope: Scope, request: SpliceRequest, peer: string, id: Uint8Array): Promise<void> {
+  const paid = partsOf(scope, request).strangers.filter((output) => !mayBeFunding(output));
+  if (paid.length === 0) return;
+  const outputs = paid.map(({ script, amount }) => ({ script: toHex(script), amountSat: amount }));
+  const purpose = { kind: 'spliceOut', peer, amountSat: sum(paid), txid: toHex(id), outputs } as const;
+  if ((await scope.approved(purpose)) === false)
+    scope.broken('policy-splice-destination', { amount: purpose.amountSat, outputs: outputs.length });
+}
+
 interface Share {
   /** Satoshi that are less ours after the transaction, its outputs to us aside. */
   readonly taken: bigint;
@@ -161,6 +179,7 @@ export const spliceChecks: Checks<'signSpliceTx'> = {
     const id = txid(request.tx.tx);
     const into = channel.fundings.find(({ outpoint }) => outpoint.startsWith(`${toHex(id)}:`));
     if (into === undefined) {
+      await askEarly(scope, request, channel.peer, id);
       const unknown = { differs: 'nothing is known of the new funding yet' };
       return onlyWarns(scope, 'policy-splice-new-funding-validated', unknown) ? {} : worthless(scope, id);
     }

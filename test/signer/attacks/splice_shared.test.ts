@@ -78,8 +78,10 @@ test('policy-splice-new-funding-validated: attack 14, a transaction that the wal
   const world = await World.open();
   const [robbed, opened] = [new TestChannel(world, { peer: 3 }), new TestChannel(world, { peer: 4 })];
   const request = await signedBefore(world, opened, robbed, [output(elsewhere, 1_000_000n)]);
+  await refused(t, 'policy-splice-destination', world.ask(robbed.client(channeld), 'signSpliceTx', request));
+  world.answer = ({ kind }) => kind === 'spliceOut';
   const { sig } = await world.ask(robbed.client(channeld), 'signSpliceTx', request);
-  t.false(spends(robbed, request.tx, sig.signature));
+  t.false(spends(robbed, request.tx, sig.signature), 'whatever the owner says');
 });
 
 for (const isForgotten of [false, true])

@@ -10,6 +10,8 @@ import type { FundingState } from '../../../signer/state/channel_state.ts';
 import { follow, type Moment, momentOf, secp, withTx } from './recorded_scope.ts';
 import { refuses } from './refusals.ts';
 
+const output = { amount: 1000n, script: p2wpkh(new Uint8Array(33).fill(2)) };
+
 type At = Moment<'signSpliceTx'>;
 
 /** The initiator's first request, with an input of our wallet and without; the second, and the peer's only one. */
@@ -73,6 +75,19 @@ refuses('policy-splice-destination', {
   refuses: 'to pay somebody from our share without approval',
   at: peers,
   state: ofNew({ ourShift: -200_000n }),
+  under: { approves: () => false },
+});
+
+refuses('policy-splice-destination', {
+  refuses: 'to begin a splice that pays somebody else without approval',
+  at: earlyOut,
+  request: ({ request }) => {
+    const isFunding = ({ length }: Uint8Array) => length === 34;
+    const outputs = request.tx.tx.outputs.map((each) =>
+      isFunding(each.script) ? each : { ...each, script: p2wpkh(new Uint8Array(33).fill(2)) },
+    );
+    return { ...request, tx: withTx(request.tx, { outputs: [...outputs, output] }) };
+  },
   under: { approves: () => false },
 });
 
