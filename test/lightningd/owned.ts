@@ -6,6 +6,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { everyday } from './owned_everyday.ts';
 import { fundings } from './owned_fundings.ts';
 import { onchain } from './owned_onchain.ts';
 import { payments } from './owned_payments.ts';
@@ -13,7 +14,7 @@ import { openWorld, type Stories } from './owned_world.ts';
 
 type Story = Stories[string];
 
-const stories: Stories = { ...payments, ...fundings, ...onchain };
+const stories: Stories = { ...payments, ...everyday, ...fundings, ...onchain };
 
 /** Plays all of them, or those whose names have one of the words; resolves to how many failed. */
 export async function playStories(words: readonly string[]): Promise<number> {
