@@ -7,7 +7,7 @@
 
 import type { Facts } from '../lightning/mismatch.ts';
 import type { Approval } from '../state/approvals.ts';
-import type { ChannelState, Flow } from '../state/channel_state.ts';
+import type { ChannelState, Flow, View } from '../state/channel_state.ts';
 import {
   cameIn,
   comesIn,
@@ -62,7 +62,12 @@ function lacking(
 ): bigint {
   const known = expiry === undefined ? height : Math.max(expiry, height ?? 0);
   const covers = known === undefined ? undefined : known + settings.minCltvDelta;
-  return goesOut(flows, expiry) - comesIn(flows, covers) - allowed;
+  const lacks = goesOut(flows, expiry) - comesIn(flows, covers) - allowed;
+  if (expiry === undefined) return lacks;
+  // What is settled needs no time, be it not paid for yet: any HTLC covers it, and all that goes out is asked about besides.
+  const inFlight = flows.map((views) => views.map(({ htlcs }): View => ({ ...nothingSettled, htlcs })));
+  const lacksTime = goesOut(inFlight, expiry) - comesIn(inFlight, covers);
+  return lacksTime < lacks ? lacksTime : lacks;
 }
 
 /**
