@@ -14,6 +14,7 @@ import { channelKey } from '../state/state.ts';
 import { reconciled } from './reconciled.ts';
 import { withoutRoom } from './reread.ts';
 import type { Changes, Scope } from './scope.ts';
+import { isUsed } from './shortage.ts';
 
 /** The node without a payment that is over everywhere, of which `out` msat were paid. */
 function withoutPayment(node: NodeState, hash: string, out: bigint): NodeState {
@@ -104,7 +105,8 @@ export function withoutFinished(scope: Scope, before: ChannelState, after: Chann
   const left = (side: Side) => remaining(last.sides[side], isOver, beside);
   const channel = { ...last, sides: { local: left('local'), remote: left('remote') } };
   const counted = withEnded(scope, withPaid(withDoubts(scope, scope.state.node, doubts), beside), last, ended);
-  const node = withoutRoom(scope, counted, channel, [...ended, ...doubts.flatMap((doubt) => [...doubt.keys()])]);
+  const inDoubt = [...ended, ...doubts.flatMap((doubt) => [...doubt.keys()])];
+  const node = withoutRoom(scope, counted, channel, inDoubt, (hash) => isUsed(scope, hash, before));
   return { channel, ...(node !== scope.state.node && { node }) };
 }
 

@@ -75,13 +75,19 @@ export function rereadFor(
  * The node after these payments (hashes in hex) changed in a channel: what cannot have been paid any more, since what it
  * would have been paid from is gone, never counts as paid again, whatever comes in for it later.
  */
-export function withoutRoom(scope: Scope, node: NodeState, after: ChannelState, hashes: Iterable<string>): NodeState {
+export function withoutRoom(
+  scope: Scope,
+  node: NodeState,
+  after: ChannelState,
+  hashes: Iterable<string>,
+  inTime: (hash: string) => boolean = () => true,
+): NodeState {
   let { doubts } = node;
   for (const hash of hashes)
     doubts = doubts.map((doubt) => {
       const reading = doubt.get(hash);
       if (reading === undefined || reading.failed === 0n) return doubt;
-      const room = roomFor(scope, node, hash, after);
+      const room = roomFor(scope, node, hash, after, inTime(hash));
       if (room >= reading.failed) return doubt;
       return new Map(doubt).set(hash, { paid: reading.paid, failed: room > 0n ? room : 0n });
     });

@@ -44,13 +44,33 @@ interface Payment {
   readonly hash: string;
   readonly was: readonly Flow[];
   readonly now: readonly Flow[];
-  /** The approval that counts for it. */
-  readonly approval: Approval | undefined;
+  /** What counts of its approval. */
+  readonly approval: Allowance | undefined;
 }
 
-/** An approval that expires while its HTLCs are in flight was used in time. */
-function counting({ now }: Scope, approval: Approval | undefined, underWay: boolean): Approval | undefined {
-  return approval !== undefined && approval.usesLeft > 0 && (approval.expires > now || underWay) ? approval : undefined;
+/** Msat. */
+type Allowance = Pick<Approval, 'amountMsat' | 'feeBudgetMsat'>;
+
+/** For how long after its approval expired parts of a payment that is under way are tried again, in seconds. */
+const triedFor = 60 * 60;
+
+/**
+ * What counts of an approval. One that expired while its HTLCs are in flight was used in time, for what is out under it:
+ * what comes in for the same hash needs none.
+ */
+function counting(scope: Scope, approval: Approval | undefined, was: readonly Flow[]): Allowance | undefined {
+  if (approval === undefined || approval.usesLeft === 0) return undefined;
+  const { amountMsat, feeBudgetMsat, expires } = approval;
+  if (expires > scope.now) return approval;
+  const expiries = expiriesOut(was);
+  const used = [undefined, ...expiries].map((expiry) => lacking(scope, was, 0n, expiry)).reduce(larger);
+  if (expiries.size === 0 || used <= 0n) return undefined;
+  if (expires + triedFor > scope.now || used >= amountMsat + feeBudgetMsat) return approval;
+  return used < amountMsat ? { amountMsat: used, feeBudgetMsat: 0n } : { amountMsat, feeBudgetMsat: used - amountMsat };
+}
+
+function larger(a: bigint, b: bigint): bigint {
+  return a > b ? a : b;
 }
 
 /** Msat that lack of what goes out by HTLCs that expire at `expiry` or later; of all that goes out, where it is undefined. */
@@ -119,22 +139,25 @@ function shortageOf(scope: Scope, node: NodeState, payment: Payment): Shortage |
   return found;
 }
 
+/** Whether an approval was good for what is in flight of a payment (hash in hex); `before` is one of its channels. */
+export function isUsed(scope: Scope, hash: string, before: ChannelState): boolean {
+  const { node } = scope.state;
+  const elsewhere = scope.state.flows(hash, channelKey(before.peer, before.dbid));
+  const flows = [...elsewhere, settledFlow(node.settled.get(hash) ?? nothingSettled), flowOf(before, hash)];
+  return counting(scope, node.approvals.get(hash), flows) !== undefined;
+}
+
 /**
  * Msat that may be counted as paid for one payment (hash in hex) beyond those that are, of HTLCs that are gone; with
- * `after` in place of that channel as it is.
+ * `after` in place of that channel as it is. Its approval counts, for those were made in time, or else it does not.
  */
-export function roomFor(scope: Scope, node: NodeState, hash: string, after?: ChannelState): bigint {
-  const elsewhere = scope.state.flows(hash, after && channelKey(after.peer, after.dbid));
+export function roomFor(scope: Scope, node: NodeState, hash: string, after: ChannelState, inTime = true): bigint {
+  const elsewhere = scope.state.flows(hash, channelKey(after.peer, after.dbid));
   const ended = settledFlow(node.settled.get(hash) ?? nothingSettled);
-  const flows = [...elsewhere, ended, ...(after === undefined ? [] : [flowOf(after, hash)])];
-  const { amountMsat, feeBudgetMsat } = counting(scope, node.approvals.get(hash), true) ?? {
-    amountMsat: 0n,
-    feeBudgetMsat: 0n,
-  };
-  const lacks = [undefined, ...expiriesOut(flows)].map((expiry) =>
-    lacking(scope, flows, amountMsat + feeBudgetMsat, expiry),
-  );
-  return -lacks.reduce((a, b) => (a > b ? a : b));
+  const flows = [...elsewhere, ended, flowOf(after, hash)];
+  const approval = inTime ? node.approvals.get(hash) : undefined;
+  const allowed = approval === undefined || approval.usesLeft === 0 ? 0n : approval.amountMsat + approval.feeBudgetMsat;
+  return -[undefined, ...expiriesOut(flows)].map((expiry) => lacking(scope, flows, allowed, expiry)).reduce(larger);
 }
 
 /** Of these payments (hashes in hex), those that a step of a channel makes shorter than they may be. */
@@ -150,7 +173,7 @@ export function* shortages(
     const elsewhere = [...scope.state.flows(hash, key), settledFlow(node.settled.get(hash) ?? nothingSettled)];
     const was = [...elsewhere, flowOf(before, hash)];
     const now = [...elsewhere, flowOf(after, hash)];
-    const approval = counting(scope, node.approvals.get(hash), expiriesOut(was).size > 0);
+    const approval = counting(scope, node.approvals.get(hash), was);
     const shortage = shortageOf(scope, node, { hash, was, now, approval });
     if (shortage !== undefined) yield shortage;
   }
