@@ -54,6 +54,23 @@ export const fundings: Stories = {
     },
   },
 
+  'a push at the opening': {
+    loses: ['far'],
+    async play(world) {
+      const { node, far, owned } = world;
+      const open = () => node.rpc('fundchannel', { id: far.id, amount: 500_000, push_msat: msat });
+      await open().catch(() => undefined);
+      const [push] = (await owned.approvals()).asked;
+      if (push?.kind !== 'push') throw new Error(`expected to be asked for the push, got ${JSON.stringify(push)}`);
+      await owned.approve(`${push.id}`, '--uses', '2');
+      await node.rpc('disconnect', { id: far.id, force: true }).catch(() => undefined);
+      await node.connect(far);
+      expectAsked(await withWord(owned, open), 'open', 500_000 - msat / 1000);
+      await confirmBoth(world);
+      await bothPay(world);
+    },
+  },
+
   'a splice while an HTLC is in flight': {
     options: { holds: true },
     async play(world) {
