@@ -73,7 +73,10 @@ function larger(a: bigint, b: bigint): bigint {
   return a > b ? a : b;
 }
 
-/** Msat that lack of what goes out by HTLCs that expire at `expiry` or later; of all that goes out, where it is undefined. */
+/**
+ * Msat that lack of what goes out by HTLCs in flight that expire at `expiry` or later; of all that goes out, where it is
+ * undefined. What is settled needs no time of its own: be it not paid for yet, any HTLC that comes in covers it.
+ */
 function lacking(
   { settings, height }: Scope,
   flows: readonly Flow[],
@@ -82,12 +85,8 @@ function lacking(
 ): bigint {
   const known = expiry === undefined ? height : Math.max(expiry, height ?? 0);
   const covers = known === undefined ? undefined : known + settings.minCltvDelta;
-  const lacks = goesOut(flows, expiry) - comesIn(flows, covers) - allowed;
-  if (expiry === undefined) return lacks;
-  // What is settled needs no time, be it not paid for yet: any HTLC covers it, and all that goes out is asked about besides.
-  const inFlight = flows.map((views) => views.map(({ htlcs }): View => ({ ...nothingSettled, htlcs })));
-  const lacksTime = goesOut(inFlight, expiry) - comesIn(inFlight, covers);
-  return lacksTime < lacks ? lacksTime : lacks;
+  const inFlight = (views: Flow) => views.map((view): View => ({ ...view, out: 0n }));
+  return goesOut(expiry === undefined ? flows : flows.map(inFlight), expiry) - comesIn(flows, covers) - allowed;
 }
 
 /**

@@ -47,3 +47,30 @@ for (const order of orders)
         t.false(await isRefused(from.both(how(before))), `${htlc.cltvExpiry} in`);
       }
     });
+
+test('the part that expires later is paid for first, while the peer’s commitment has it still', async (t) => {
+  const { from, to } = await open();
+  const [early, late] = [comes(534), comes(634)];
+  const [soon, later] = [goes(500), goes(600)];
+  await from.both(add(early), add(late));
+  await to.both(add(soon), add(later));
+  await to.both(paid(soon));
+  await to.step('local', paid(later));
+  t.false(await isRefused(from.step('remote', paid(late))));
+  t.true(await isRefused(from.step('remote', failed(early))), 'what was paid is not given back');
+});
+
+for (const [height, isLate] of [
+  [500, false],
+  [530, true],
+] as const)
+  test(`what was paid needs an HTLC that is in time at height ${height}, and leaves no more for what goes out`, async (t) => {
+    const { world, from, to } = await open();
+    await from.both(add(comes(534)), add(comes(634)));
+    const soon = goes(500);
+    await to.both(add(soon));
+    await to.both(paid(soon));
+    world.height = height;
+    t.is(await isRefused(to.both(add(goes(600)))), isLate);
+    t.true(await isRefused(to.both(add(goes(600)))), 'nor a third');
+  });
