@@ -26,6 +26,12 @@ export interface SlowLinkOptions {
   readonly random?: () => number;
 }
 
+/**
+ * What the relay itself takes for a piece, in milliseconds: so much less is waited. With the delay left out an echo through
+ * it takes 0.5 to 0.7 longer than one without it.
+ */
+const ownMs = 0.25;
+
 export class SlowLink implements AsyncDisposable {
   readonly #options: SlowLinkOptions;
   readonly #server: Server;
@@ -94,7 +100,7 @@ export class SlowLink implements AsyncDisposable {
         for (const end of ends) if (!clean && !end.destroyed) end.resetAndDestroy();
       });
     }
-    const delayMs = () => rttMs / 2 + this.#random() * jitterMs;
+    const delayMs = () => Math.max(rttMs / 2 - ownMs, 0) + this.#random() * jitterMs;
     // The handshake takes a round trip before the client may say anything.
     new Way({ from: near, to: far, delayMs, notBefore: performance.now() + rttMs * 1.5 }).open();
     new Way({ from: far, to: near, delayMs, notBefore: performance.now() + rttMs * 1.5 }).open();
