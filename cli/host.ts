@@ -1,6 +1,5 @@
 /** `keyhold host`: the cloud side. Shims connect to its unix socket, signers to its port. */
 
-import './optimise_early.ts';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { toHex } from '../proto/bytes.ts';

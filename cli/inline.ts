@@ -4,7 +4,6 @@
  * So do policy.toml (KEYHOLD_POLICY names another file, or `none`) and the signer's state, keyhold-state.
  */
 
-import './optimise_early.ts';
 import { Socket } from 'node:net';
 import { toHex } from '../proto/bytes.ts';
 import { systemClock } from '../proto/clock.ts';

@@ -1,6 +1,5 @@
 /** `keyhold signer`: the owner's side. Opens the key, attaches to the host, answers, attaches again. */
 
-import './optimise_early.ts';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { systemClock } from '../proto/clock.ts';

@@ -1,6 +1,5 @@
 /** `node link_signer.js CERTIFICATES ADDRESS`: the signer of the node whose hsm_secret is in the working directory. */
 
-import '../../cli/optimise_early.ts';
 import { identityOf } from '../../cli/directory.ts';
 import { signHere } from './signer_here.ts';
 
