@@ -30,6 +30,10 @@ async function isPaid({ node }: World, msatSent: number): Promise<void> {
     throw new Error(`expected a payment that sent ${msatSent} msat, found ${JSON.stringify(pays)}`);
 }
 
+interface Updated {
+  readonly updates?: { readonly remote?: { readonly fee_proportional_millionths: number } };
+}
+
 /** `near` and `far` get a channel over which `node` pays `near` dearly. */
 async function dearRoute({ near, far, node, bitcoind }: World): Promise<void> {
   await near.connect(far);
@@ -37,12 +41,17 @@ async function dearRoute({ near, far, node, bitcoind }: World): Promise<void> {
   await near.confirm(far);
   await far.rpc('setchannel', { id: near.id, ...dear, enforcedelay: 0 });
   await bitcoind.mine(6);
+  // The payer from gossip, the payee from its peer: its invoice has the fee.
   await node.eventually('the fee in gossip', async () => {
     const { channels } = await node.rpc<{ readonly channels: readonly { readonly fee_per_millionth: number }[] }>(
       'listchannels',
       { source: far.id },
     );
     return channels.some(({ fee_per_millionth }) => fee_per_millionth === dear.feeppm);
+  });
+  await near.eventually('the fee at the peer', async () => {
+    const { channels } = await near.rpc<{ readonly channels: readonly Updated[] }>('listpeerchannels', { id: far.id });
+    return channels.some(({ updates }) => updates?.remote?.fee_proportional_millionths === dear.feeppm);
   });
 }
 
