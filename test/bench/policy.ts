@@ -135,9 +135,13 @@ console.log(`secp256k1: ${secp.name}; everyday, ${recordings.length} sessions`);
 // A signer runs for months: what it does often is compiled by then.
 const [warmUp, rounds] = [8, 9];
 const measured: (readonly [without: Cost, withPolicy: Cost])[] = [];
+const crowded: Cost[] = [];
 for (let round = 0; round < warmUp + rounds; round++) {
   const pair = [await mix('none', []), await mix('policy', [])] as const;
-  if (round >= warmUp) measured.push(pair);
+  const among = await mix('policy', prepared);
+  if (round < warmUp) continue;
+  measured.push(pair);
+  crowded.push(among);
 }
 const ratioOf = ([without, withPolicy]: readonly [Cost, Cost]) => withPolicy.microseconds / without.microseconds;
 measured.sort((a, b) => ratioOf(a) - ratioOf(b));
@@ -147,7 +151,9 @@ if (without !== undefined && withPolicy !== undefined) {
   show('with the policy', withPolicy);
   console.log(`${`ratio, median of ${rounds}`.padEnd(44)} ${ratioOf([without, withPolicy]).toFixed(2).padStart(6)}`);
 }
-show('with the policy among 1,000 channels', await mix('policy', prepared));
+crowded.sort((a, b) => a.microseconds - b.microseconds);
+const [among] = crowded.slice(Math.floor(rounds / 2));
+if (among !== undefined) show('with the policy among 1,000 channels', among);
 
 const folder = await mkdtemp(join(tmpdir(), 'keyhold-bench-'));
 try {
