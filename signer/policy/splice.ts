@@ -10,7 +10,7 @@ import { spentOutput } from '../../proto/bitcoin/psbt_input.ts';
 import { type TxOutput, totalOutput, txid } from '../../proto/bitcoin/tx.ts';
 import { equalBytes, toHex, utf8 } from '../../proto/bytes.ts';
 import type { RequestOf } from '../../proto/hsmd/calls.ts';
-import { fundingScript, p2wsh } from '../bitcoin/script.ts';
+import { fundingScript, isP2wsh, p2wsh } from '../bitcoin/script.ts';
 import { sighash } from '../bitcoin/sighash.ts';
 import { taggedHash } from '../crypto/hash.ts';
 import { signLowR } from '../crypto/low_r.ts';
@@ -78,17 +78,13 @@ function feeOf(scope: Scope, { tx: { tx, psbt } }: SpliceRequest): bigint {
   return brought.reduce((total, amount) => total + amount, 0n) - totalOutput(tx);
 }
 
-/** P2WSH, which the new funding is too: which of them that is, nobody has said yet. */
-function mayBeFunding({ script }: TxOutput): boolean {
-  return script.length === 34 && script[0] === 0 && script[1] === 32;
-}
-
 /**
  * The initiator's first request comes before commitments are exchanged, when a no still ends the splice and nothing else.
  * So the owner is asked then about what plainly goes elsewhere, as it will be again for the same transaction.
  */
 async function askEarly(scope: Scope, request: SpliceRequest, peer: string, id: Uint8Array): Promise<void> {
-  const paid = partsOf(scope, request).strangers.filter((output) => !mayBeFunding(output));
+  // The new funding is P2WSH: which output that is, nobody has said yet.
+  const paid = partsOf(scope, request).strangers.filter(({ script }) => !isP2wsh(script));
   if (paid.length === 0) return;
   const outputs = paid.map(({ script, amount }) => ({ script: toHex(script), amountSat: amount }));
   const purpose = { kind: 'spliceOut', peer, amountSat: sum(paid), txid: toHex(id), outputs } as const;

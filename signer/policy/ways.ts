@@ -91,8 +91,8 @@ function isPassedOn(
 }
 
 /**
- * What is known of HTLCs that are `removed` from those that were there: by what went out and by the other side, by the
- * latter, by what that one leaves no doubt about, nothing.
+ * What is known of HTLCs that are `removed` from those that were there, most first: what the other side says and what was
+ * passed on; what the other side says; what of that it leaves no doubt about; nothing.
  */
 function knownOf(
   scope: Scope,
@@ -114,7 +114,7 @@ function knownOf(
   return [...all, ...(tells(there) ? [there] : []), ...(hasDoubts && tells(sure) ? [sure] : []), () => undefined];
 }
 
-/** The ways the step may have gone that the day's loss allows, likeliest first; those first that agree with most of what is known. */
+/** The ways the step may have gone that the day's loss allows: first those that agree with most of what is known, the likeliest first. */
 export function waysOf(
   scope: Scope,
   node: NodeState,
