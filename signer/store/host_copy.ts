@@ -26,6 +26,9 @@ export interface HostCopyOptions {
   readonly newState: boolean;
 }
 
+const foreignCopy =
+  'what the host has for a copy of the state is another node’s, or damaged: it is left alone, and no copy is kept. See that secret and certificate are of one node; else have the host’s operator move that copy away';
+
 interface Opened {
   readonly store: Store;
   readonly seal: Seal;
@@ -122,7 +125,7 @@ export class HostCopy implements Companion, AsyncDisposable {
       // That there is no copy is only the host's word: it never begins a state, as it could end with a loss of one.
       if (!this.#options.newState) throw new StoreError(`${error.message}. ${wayOut(held)}`, { cause: error });
       const head = this.#headOf(held, seal);
-      if (head === undefined) return open('create');
+      if (head === undefined || head === 'foreign') return open('create');
       this.#options.log('warn', 'the state is begun anew, the host’s copy given up', { copy: head.version });
       // Version numbers go on from the copy's, so that the new state is newer than the one given up.
       const store = await open({ recovered: { ...emptySnapshot, head } });
@@ -131,14 +134,14 @@ export class HostCopy implements Companion, AsyncDisposable {
     }
   }
 
-  /** The head of the host's copy; undefined where there is none, or none of ours. */
-  #headOf(held: HeldState | undefined, seal: Seal): Head | undefined {
+  /** The head of the host's copy; undefined where there is none. */
+  #headOf(held: HeldState | undefined, seal: Seal): Head | 'foreign' | undefined {
     if (held?.head === undefined) return undefined;
     try {
       return seal.openHead(headFromWire(held.head)).head;
     } catch (error: unknown) {
-      this.#options.log('error', 'what the host has for a copy of the state is none', { problem: errorText(error) });
-      return undefined;
+      this.#options.log('error', foreignCopy, { problem: errorText(error) });
+      return 'foreign';
     }
   }
 
@@ -151,6 +154,8 @@ export class HostCopy implements Companion, AsyncDisposable {
     const { log } = this.#options;
     upload.end();
     const copy = this.#headOf(held, seal);
+    // It says nothing of our state, and may be all that another node has of its own.
+    if (copy === 'foreign') return;
     const verdict = compareHeads({ local, copy, seen: undefined });
     const { version } = local.head;
     if (verdict.kind === 'local behind' || verdict.kind === 'forked') {

@@ -22,7 +22,11 @@ import { type Memory, openMemoryStore } from '../../../signer/store/memory.ts';
 import { State } from '../../../signer/store/state.ts';
 import type { Snapshot, Store } from '../../../signer/store/store.ts';
 
-export const keys = { state: new Secret(new Uint8Array(32).fill(7)) };
+/** The node whose secret is made of this byte. */
+const keysOf = (secret: number) => ({ state: new Secret(new Uint8Array(32).fill(secret)) });
+const node = 7;
+
+export const keys = keysOf(node);
 
 export interface Joined {
   /** Messages of the signer, by name. */
@@ -113,13 +117,15 @@ export interface SignerState extends AsyncDisposable {
   open(): Promise<Store>;
 }
 
-/** A signer whose disk is `memory`. */
-export function signerWith(memory: Memory, { newState = false, log = silent as Log } = {}): SignerState {
+/** A signer whose disk is `memory`; of another node with another `secret`. */
+export function signerWith(memory: Memory, { newState = false, log = silent as Log, secret = node } = {}): SignerState {
   const hostCopy = new HostCopy({ clock: systemClock, entropy: systemEntropy, log, newState });
   return {
     hostCopy,
     open: () =>
-      hostCopy.open(keys, (whenMissing) => Promise.resolve().then(() => openMemoryStore(memory, whenMissing))),
+      hostCopy.open(keysOf(secret), (whenMissing) =>
+        Promise.resolve().then(() => openMemoryStore(memory, whenMissing)),
+      ),
     [Symbol.asyncDispose]: () => hostCopy[Symbol.asyncDispose](),
   };
 }
