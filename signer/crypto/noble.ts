@@ -38,6 +38,15 @@ export const noble: Secp = {
     point.length === 33 &&
     signature.length === 64 &&
     curve.verify(signature, digest, point, { prehash: false }),
+  recover(digest, signature, recoveryId) {
+    if (digest.length !== 32 || signature.length !== 64) return undefined;
+    if (!utils.isValidPublicKey(Uint8Array.of(2, ...signature.subarray(0, 32)), true)) return undefined;
+    try {
+      return curve.recoverPublicKey(Uint8Array.of(recoveryId, ...signature), digest, { prehash: false });
+    } catch {
+      return undefined;
+    }
+  },
   addToSecret: (secret, tweak) => secretOf(scalarOf(secret), tweak.use(optionalScalar), (a, b) => a + b),
   multiplySecret: (secret, tweak) => secretOf(scalarOf(secret), optionalScalar(tweak), (a, b) => a * b),
   negateSecret: (secret) => new Secret(etc.numberToBytesBE(ORDER - scalarOf(secret))),

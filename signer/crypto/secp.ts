@@ -4,7 +4,7 @@
  * them give the same bits.
  * Digests, scalars and x-only keys are 32 bytes, points 33 bytes compressed, signatures 64 bytes r ‖ s.
  *
- * `isPoint`, `isScalar` and `verify` take any bytes and never throw. The others throw where a secret is no scalar, a
+ * `isPoint`, `isScalar`, `verify` and `recover` take any bytes and never throw. The others throw where a secret is no scalar, a
  * point no point, or a length wrong; where only the tweak is no scalar, or there is no result, they give undefined.
  */
 
@@ -35,6 +35,11 @@ export interface Secp {
   signSchnorr(digest: Uint8Array, secret: Secret): Uint8Array;
   /** Whether an ECDSA signature with low S is valid. */
   verify(digest: Uint8Array, point: Uint8Array, signature: Uint8Array): boolean;
+  /**
+   * The point of the key that made an ECDSA signature, for public values: variable time. Undefined where none can have, and
+   * where r is no x coordinate of its own: with ids 2 and 3, which say that it stands for r + n, it need not be.
+   */
+  recover(digest: Uint8Array, signature: Uint8Array, recoveryId: number): Uint8Array | undefined;
   /** secret + tweak mod n; undefined where that is zero. */
   addToSecret(secret: Secret, tweak: Secret): Secret | undefined;
   /** secret × tweak mod n, in constant time. */

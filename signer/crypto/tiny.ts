@@ -23,6 +23,7 @@ export function tiny(entropy: Entropy): Secp {
     signRecoverable: (digest, secret) => secret.use((key) => curve.signRecoverable(digest, key)),
     signSchnorr: (digest, secret) => secret.use((key) => curve.signSchnorr(digest, key)),
     verify,
+    recover,
     addToSecret: (secret, tweak) =>
       secret.use((key) => tweak.use((added) => (isScalar(added) ? asSecret(curve.privateAdd(key, added)) : undefined))),
     multiplySecret: (secret, tweak) =>
@@ -43,6 +44,17 @@ function verify(digest: Uint8Array, point: Uint8Array, signature: Uint8Array): b
   } catch (error: unknown) {
     // How the library says that lengths, the point, r or s are out of range; anything else is a fault.
     if (error instanceof TypeError) return false;
+    throw error;
+  }
+}
+
+/** `Secp`'s, for those that only read signatures. */
+export function recover(digest: Uint8Array, signature: Uint8Array, recoveryId: number): Uint8Array | undefined {
+  if (recoveryId !== 0 && recoveryId !== 1 && recoveryId !== 2 && recoveryId !== 3) return undefined;
+  try {
+    return curve.recover(digest, signature, recoveryId, true) ?? undefined;
+  } catch (error: unknown) {
+    if (error instanceof TypeError) return undefined;
     throw error;
   }
 }

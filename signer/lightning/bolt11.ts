@@ -6,6 +6,7 @@
 import { bech32 } from '@scure/base';
 import { utf8 } from '../../proto/bytes.ts';
 import { sha256Of } from '../crypto/hash.ts';
+import type { Secp } from '../crypto/secp.ts';
 import { InvoiceError } from './invoice_error.ts';
 import { payeeOf } from './invoice_signature.ts';
 import { bytesOf, numberOf, packed } from './words.ts';
@@ -52,8 +53,8 @@ const multipliers: Readonly<Record<string, bigint>> = {
 /** Features with an even bit that an invoice may demand (BOLT 9): 8, 14, 16, 24, 36, 48. */
 const knownFeatures = new Set([8, 14, 16, 24, 36, 48]);
 
-/** An invoice as it is passed around, in lower or upper case. Throws InvoiceError. */
-export function parseBolt11(text: string): Bolt11 {
+/** An invoice as it is passed around, in lower or upper case; `recover` is the fastest at hand. Throws InvoiceError. */
+export function parseBolt11(text: string, recover?: Secp['recover']): Bolt11 {
   const decoded = bech32.decodeUnsafe(text, false);
   if (!decoded) throw new InvoiceError('no bech32 string with a good checksum');
   const { prefix, words } = decoded;
@@ -62,7 +63,7 @@ export function parseBolt11(text: string): Bolt11 {
   const signed = words.slice(0, -signatureWords);
   const content = readBolt11(prefix, signed);
   const digest = sha256Of(utf8(prefix), packed(signed));
-  return { ...content, payee: payeeOf(digest, packed(words.slice(-signatureWords)), content.statedPayee) };
+  return { ...content, payee: payeeOf(digest, packed(words.slice(-signatureWords)), content.statedPayee, recover) };
 }
 
 /** The content without a signature, as `sign_invoice` has it: human-readable part and five-bit words. Throws InvoiceError. */

@@ -1,6 +1,7 @@
 /** An invoice of either kind, as lightningd passes it to preapprove_invoice: what paying it means. */
 
 import { equalBytes } from '../../proto/bytes.ts';
+import type { Secp } from '../crypto/secp.ts';
 import { parseBolt11 } from './bolt11.ts';
 import { parseBolt12Invoice } from './bolt12.ts';
 import { InvoiceError } from './invoice_error.ts';
@@ -30,14 +31,14 @@ export interface InvoiceNetwork {
 
 const bitcoinPrefix = 'bc';
 
-/** An invoice for this network, with or without `lightning:` in front. Throws InvoiceError. */
-export function parseInvoice(text: string, network: InvoiceNetwork): Invoice {
+/** An invoice for this network, with or without `lightning:` in front; `recover` as in `parseBolt11`. Throws InvoiceError. */
+export function parseInvoice(text: string, network: InvoiceNetwork, recover?: Secp['recover']): Invoice {
   const plain = text.replace(/^lightning:/i, '');
-  return /^lni1/i.test(plain) ? fromBolt12(plain, network) : fromBolt11(plain, network);
+  return /^lni1/i.test(plain) ? fromBolt12(plain, network) : fromBolt11(plain, network, recover);
 }
 
-function fromBolt11(text: string, { invoicePrefix }: InvoiceNetwork): Invoice {
-  const { prefix, paymentHash, amountMsat, payee, createdAt, expirySeconds, description } = parseBolt11(text);
+function fromBolt11(text: string, { invoicePrefix }: InvoiceNetwork, recover: Secp['recover'] | undefined): Invoice {
+  const { prefix, paymentHash, amountMsat, payee, createdAt, expirySeconds, description } = parseBolt11(text, recover);
   if (prefix !== invoicePrefix)
     throw new InvoiceError(`expected an invoice of the network ${invoicePrefix}, got ${prefix}`);
   return { paymentHash, amountMsat, payee, expiresAt: createdAt + expirySeconds, offerId: undefined, description };

@@ -8,7 +8,7 @@ import { Secret } from '../../proto/secret.ts';
 import { compressed, secretKey } from '../crypto/checks.ts';
 import { isScalar, multiplyScalars } from '../crypto/scalar.ts';
 import type { Entropy, Secp } from '../crypto/secp.ts';
-import { tiny } from '../crypto/tiny.ts';
+import { recover, tiny } from '../crypto/tiny.ts';
 
 /** The part of the addon used here; it comes without types. Functions on private keys change them in place. */
 interface Addon {
@@ -27,6 +27,7 @@ interface Addon {
     options: { data?: Uint8Array },
   ) => { signature: Uint8Array; recid: number };
   readonly ecdsaVerify: (signature: Uint8Array, digest: Uint8Array, point: Uint8Array) => boolean;
+  readonly ecdsaRecover: (signature: Uint8Array, recoveryId: number, digest: Uint8Array) => Uint8Array;
   readonly ecdh: (point: Uint8Array, key: Uint8Array) => Uint8Array;
 }
 
@@ -73,6 +74,7 @@ function overAddon(addon: Addon, entropy: Entropy): Secp {
       }),
     signSchnorr: (digest, secret) => schnorr.signSchnorr(digest, secret),
     verify: (digest, point, signature) => verify(addon, digest, point, signature),
+    recover: (digest, signature, recoveryId) => recoverBy(addon, digest, signature, recoveryId),
     addToSecret: (secret, tweak) => tweak.use((added) => tweaked(secret, added, addon.privateKeyTweakAdd)),
     multiplySecret: (secret, tweak) => tweaked(secret, tweak, addon.privateKeyTweakMul),
     negateSecret: (secret) => secret.use((key) => new Secret(addon.privateKeyNegate(secretKey(key).slice()))),
@@ -102,6 +104,23 @@ function verify(addon: Addon, digest: Uint8Array, point: Uint8Array, signature: 
   } catch {
     // With these lengths it throws only where the point, r or s are out of range.
     return false;
+  }
+}
+
+function recoverBy(
+  addon: Addon,
+  digest: Uint8Array,
+  signature: Uint8Array,
+  recoveryId: number,
+): Uint8Array | undefined {
+  // Ids 2 and 3 are of one signature in 2^127, and the addon does not look at r by itself then.
+  if (recoveryId !== 0 && recoveryId !== 1) return recover(digest, signature, recoveryId);
+  if (digest.length !== 32 || signature.length !== 64) return undefined;
+  try {
+    return addon.ecdsaRecover(signature, recoveryId, digest);
+  } catch {
+    // With these lengths it throws only where no key can have made it.
+    return undefined;
   }
 }
 

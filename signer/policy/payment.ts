@@ -138,7 +138,7 @@ async function invoice(scope: Scope, bytes: Uint8Array, checkOnly: boolean): Pro
   const text = wirestringText(bytes);
   let parsed: Invoice;
   try {
-    parsed = parseInvoice(text, scope.network);
+    parsed = parseInvoice(text, scope.network, scope.context.secp.recover);
   } catch (error: unknown) {
     if (!(error instanceof InvoiceError)) throw error;
     scope.broken('policy-invoice-amount', { invoice: error.message });

@@ -48,7 +48,7 @@ function outcome(call: () => Result): string {
 }
 
 /** Holds a call to noble's results; each of `kinds` must have come up, or the values prove too little. */
-function agrees<Args extends [Bytes, ...Bytes[]]>(
+function agrees<Args extends [Bytes, ...(Bytes | number)[]]>(
   what: string,
   kinds: readonly Kind[],
   args: Arbitrary<Args>,
@@ -108,6 +108,31 @@ const maybeSigned = fc.oneof(
 );
 agrees('verify tells', ['true', 'false'], maybeSigned, (secp, digest, key, signature) =>
   secp.verify(digest, key, signature),
+);
+
+type Recoverable = [digest: Bytes, signature: Bytes, recoveryId: number];
+const recoverable = tuple(number, scalar).map(([digest, key]): Recoverable => {
+  const { signature, recoveryId } = noble.signRecoverable(digest, new Secret(key));
+  return [digest, signature, recoveryId];
+});
+const recoveryId = fc.integer({ min: 0, max: 4 });
+/** Below p − n, so that ids 2 and 3 may be right: a point has the x coordinate r + n, or r, or both, or none. */
+const smallR = fc.integer({ min: 0, max: 100 }).map((r) => to32(BigInt(r)));
+const generatorX = Point.BASE.toBytes(true).subarray(1);
+const maybeRecoverable = fc.oneof(
+  { weight: 3, arbitrary: recoverable },
+  recoverable.map(([digest, signature, id]): Recoverable => [digest, highS(signature), id]),
+  tuple(recoverable, recoveryId).map(([[digest, signature], id]): Recoverable => [digest, signature, id]),
+  tuple(recoverable, maybeDigest).map(([[, signature, id], digest]): Recoverable => [digest, signature, id]),
+  tuple(number, fc.oneof(smallR, number), number, recoveryId).map(
+    ([digest, r, s, id]): Recoverable => [digest, Uint8Array.of(...r, ...s), id],
+  ),
+  // What leads to infinity: the generator for R, and the digest for s.
+  tuple(number, recoveryId).map(([digest, id]): Recoverable => [digest, Uint8Array.of(...generatorX, ...digest), id]),
+  tuple(anything, anything, recoveryId),
+);
+agrees('recover answers', ['bytes', 'undefined'], maybeRecoverable, (secp, digest, signature, id) =>
+  secp.recover(digest, signature, id),
 );
 
 /** A key and a tweak, the key's negative among them. */
