@@ -10,7 +10,6 @@ import { networkOfChain } from './chain/networks.ts';
 import type { Companion } from './companion.ts';
 import type { Policy } from './policy/policy.ts';
 import { inactiveRules } from './policy/report.ts';
-import { Refusal } from './refusal.ts';
 import { HostCopy, type HostCopyOptions } from './store/host_copy.ts';
 import { StoreError } from './store/store.ts';
 
@@ -32,15 +31,15 @@ export interface LinkedParts extends AsyncDisposable {
 }
 
 export function linkedParts(options: LinkedPolicyOptions): LinkedParts {
-  const copy = new HostCopy(options);
+  const copy = new HostCopy({ ...options, changed: () => report.refresh() });
   const chain = new ChainFeed({ ...options, required: options.chainRequired });
   let weakened: readonly string[] = [];
   let failed: string | undefined;
   const content = () => ({
     policy: 'validating',
     inactive: inactiveRules(chain),
-    weakened,
-    problem: copy.problem ?? failed,
+    weakened: copy.notKept === undefined ? weakened : [...weakened, copy.notKept],
+    problem: copy.problem ?? copy.failure ?? failed,
   });
   const report = new AttachReport(content, options.log);
   const started = (problem: string | undefined) => {
@@ -79,6 +78,7 @@ function linked(policy: Policy, { copy, chain, started }: Linked): Policy {
         // No refusal: lightningd would end. It waits, and the owner reads why.
         if (copy.problem !== undefined) throw new StoreError(copy.problem);
         await policy.start(init, preinit, keys);
+        copy.serve();
       } catch (error: unknown) {
         started(errorText(error));
         throw error;
@@ -88,7 +88,8 @@ function linked(policy: Policy, { copy, chain, started }: Linked): Policy {
       started(undefined);
     },
     decide(context, request, sign) {
-      if (copy.problem !== undefined) throw new Refusal('policy-init', copy.problem);
+      // Nor here: channels would end over it that a signer with the newest state can serve.
+      if (copy.problem !== undefined) throw new StoreError(copy.problem);
       return policy.decide(context, request, sign);
     },
   };

@@ -8,7 +8,7 @@ import { toHex } from '../../proto/bytes.ts';
 import type { Clock } from '../../proto/clock.ts';
 import type { StateListing, StateStored } from '../../proto/gen/keyhold/v1/signer_link_pb.ts';
 import { brief, type SendToHost } from '../../proto/link.ts';
-import { errorText, type Log } from '../../proto/log.ts';
+import { errorText } from '../../proto/log.ts';
 import { updateToWire } from './copy_wire.ts';
 import type { Seal, SealedEntry, SealedHead } from './seal.ts';
 import { SealedCopy, type SealedUpdate } from './sealed.ts';
@@ -30,7 +30,8 @@ export interface CopyUploadParts {
   readonly store: Store;
   readonly seal: Seal;
   readonly clock: Clock;
-  readonly log: Log;
+  /** Told why nothing more is sent on this link. */
+  readonly givenUp: (problem: string) => void;
 }
 
 const idle: Phase = { kind: 'idle' };
@@ -95,13 +96,14 @@ export class CopyUpload {
     if (version === phase.sent) {
       this.#phase = { kind: 'following', base: version, sent: undefined };
       this.#schedule();
-    } else if (problem !== '') this.#giveUp(brief(problem));
+    } else if (problem !== '' && version === phase.base) this.#giveUp(brief(problem));
+    // An update of an earlier link was still on its way to the host's disk.
     else this.#list();
   }
 
   #giveUp(problem: string): void {
-    this.#parts.log('error', 'the host does not keep the copy of the state', { problem });
     this.end();
+    this.#parts.givenUp(`the host does not keep the copy of the state: ${problem}`);
   }
 
   #list(): void {
@@ -152,6 +154,10 @@ export class CopyUpload {
     const { store } = this.#parts;
     if (store.head.version !== this.#version) this.#schedule();
     else if (base === this.#version) this.#phase = { kind: 'following', base, sent: undefined };
+    else if (base > this.#version)
+      this.#giveUp(
+        `it is at version ${base}, this signer’s state at ${this.#version}: another signer serves this node`,
+      );
     else this.#put(base, this.#copy.missing(store, listed));
   }
 

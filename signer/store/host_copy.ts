@@ -4,19 +4,21 @@
  * begun from nothing only where the owner says so.
  */
 
+import { sha256 } from '@noble/hashes/sha2.js';
 import { utf8 } from '../../proto/bytes.ts';
 import type { Clock } from '../../proto/clock.ts';
 import type { HeldState, Promote, Welcome } from '../../proto/gen/keyhold/v1/signer_link_pb.ts';
 import type { SendToHost } from '../../proto/link.ts';
-import { errorText, type Log } from '../../proto/log.ts';
+import type { Log } from '../../proto/log.ts';
 import type { Companion, LinkMessage } from '../companion.ts';
 import type { Entropy } from '../crypto/secp.ts';
 import type { NodeKeys } from '../keys/node_keys.ts';
+import { nextCommit } from './chain.ts';
 import { CopyUpload } from './copy_upload.ts';
 import { headFromWire } from './copy_wire.ts';
 import { compareHeads } from './rollback.ts';
-import { Seal } from './seal.ts';
-import { emptySnapshot, type Head, type Store, StoreError, type WhenMissing } from './store.ts';
+import { Seal, SealError } from './seal.ts';
+import { type Head, type Snapshot, type Store, StoreError, type WhenMissing } from './store.ts';
 
 export interface HostCopyOptions {
   readonly clock: Clock;
@@ -24,10 +26,14 @@ export interface HostCopyOptions {
   readonly log: Log;
   /** The owner's word that a state that is missing may be begun, whatever the host has. */
   readonly newState: boolean;
+  /** Told when `notKept` may have changed, or `failure`. */
+  readonly changed?: () => void;
 }
 
 const foreignCopy =
   'what the host has for a copy of the state is another node’s, or damaged: it is left alone, and no copy is kept. See that secret and certificate are of one node; else have the host’s operator move that copy away';
+
+const noCopies = 'this host keeps no copy of the signer’s state';
 
 interface Opened {
   readonly store: Store;
@@ -48,6 +54,17 @@ function wayOut(held: HeldState | undefined): string {
   return 'The host has no copy: for a node that never had channels begin a state with --new-state';
 }
 
+/**
+ * A state that begins after a copy that was given up: its version numbers go on from that one's, so that it is newer. It
+ * is on the disk all at once: an empty state at the copy's own version would pass for the same as the copy.
+ */
+function begunAfter(copy: Head): Snapshot {
+  const key = 'begun';
+  const value = utf8(`anew after version ${copy.version}`);
+  const { head } = nextCommit(copy, [{ key, value }], sha256);
+  return { entries: new Map([[key, value]]), versions: new Map([[key, head.version]]), head };
+}
+
 export class HostCopy implements Companion, AsyncDisposable {
   readonly #options: HostCopyOptions;
   #link: Link | undefined;
@@ -55,6 +72,9 @@ export class HostCopy implements Companion, AsyncDisposable {
   #opened: Opened | undefined;
   #followedStore: Store | undefined;
   #problem: string | undefined;
+  #notKept: string | undefined;
+  #failure: string | undefined;
+  #isServed = false;
 
   constructor(options: HostCopyOptions) {
     this.#options = options;
@@ -70,9 +90,19 @@ export class HostCopy implements Companion, AsyncDisposable {
     return this.#problem;
   }
 
+  /** Why the state can no longer be written; undefined where it can. */
+  get failure(): string | undefined {
+    return this.#failure;
+  }
+
+  /** Why the host has no copy that is kept up, as far as is known; undefined where it has. */
+  get notKept(): string | undefined {
+    return this.#notKept;
+  }
+
   /**
-   * Opens the state that belongs to these keys; the store returned also keeps the copy up. `open` opens the place where
-   * it is kept. @throws StoreError, also where the state must not be used
+   * Opens the state that belongs to these keys; the store returned also keeps the copy up, once `serve` is called. `open`
+   * opens the place where it is kept. @throws StoreError, also where the state must not be used
    */
   async open(keys: Pick<NodeKeys, 'state'>, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {
     this.#opening ??= this.#open(new Seal(keys.state, this.#options.entropy), open);
@@ -85,15 +115,23 @@ export class HostCopy implements Companion, AsyncDisposable {
     }
   }
 
+  /** Whoever opened the state finds that it is this node's: the copy follows it from now on. */
+  serve(): void {
+    if (this.#isServed) return;
+    this.#isServed = true;
+    this.#compare();
+  }
+
   attached({ state, active }: Welcome, send: SendToHost): void {
     this.#link = { send, held: state, active };
-    if (state === undefined) this.#options.log('warn', 'this host keeps no copy of the signer’s state');
+    this.#keeps(state === undefined ? noCopies : undefined);
     this.#compare();
   }
 
   promoted({ state }: Promote): void {
     if (this.#link === undefined) return;
     this.#link = { ...this.#link, held: state, active: true };
+    this.#keeps(state === undefined ? noCopies : undefined);
     this.#compare();
   }
 
@@ -109,7 +147,8 @@ export class HostCopy implements Companion, AsyncDisposable {
 
   async #open(seal: Seal, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {
     const inner = await this.#openInner(seal, open);
-    const upload = new CopyUpload({ store: inner, seal, clock: this.#options.clock, log: this.#options.log });
+    const { clock } = this.#options;
+    const upload = new CopyUpload({ store: inner, seal, clock, givenUp: (problem) => this.#keeps(problem) });
     this.#opened = { store: inner, seal, upload };
     this.#followedStore = this.#followed(inner, upload);
     this.#compare();
@@ -127,11 +166,15 @@ export class HostCopy implements Companion, AsyncDisposable {
       const head = this.#headOf(held, seal);
       if (head === undefined || head === 'foreign') return open('create');
       this.#options.log('warn', 'the state is begun anew, the host’s copy given up', { copy: head.version });
-      // Version numbers go on from the copy's, so that the new state is newer than the one given up.
-      const store = await open({ recovered: { ...emptySnapshot, head } });
-      await store.commit([{ key: 'begun', value: utf8(`anew after version ${head.version}`) }]);
-      return store;
+      return open({ recovered: begunAfter(head) });
     }
+  }
+
+  /** The copy is kept up from now on, or is not, for this reason. */
+  #keeps(problem: string | undefined): void {
+    this.#notKept = problem;
+    if (problem !== undefined) this.#options.log('error', problem);
+    this.#options.changed?.();
   }
 
   /** The head of the host's copy; undefined where there is none. */
@@ -140,7 +183,7 @@ export class HostCopy implements Companion, AsyncDisposable {
     try {
       return seal.openHead(headFromWire(held.head)).head;
     } catch (error: unknown) {
-      this.#options.log('error', foreignCopy, { problem: errorText(error) });
+      if (!(error instanceof SealError)) throw error;
       return 'foreign';
     }
   }
@@ -155,7 +198,10 @@ export class HostCopy implements Companion, AsyncDisposable {
     upload.end();
     const copy = this.#headOf(held, seal);
     // It says nothing of our state, and may be all that another node has of its own.
-    if (copy === 'foreign') return;
+    if (copy === 'foreign') {
+      this.#keeps(foreignCopy);
+      return;
+    }
     const verdict = compareHeads({ local, copy, seen: undefined });
     const { version } = local.head;
     if (verdict.kind === 'local behind' || verdict.kind === 'forked') {
@@ -163,6 +209,7 @@ export class HostCopy implements Companion, AsyncDisposable {
       this.#problem = verdict.problem;
       return;
     }
+    if (!this.#isServed) return;
     if (verdict.kind === 'host behind' && !verdict.proven)
       log('warn', 'the host’s copy is so old that nobody can tell whether it was ever this state', { version });
     log('info', 'state and copy', { version, copy: copy?.version ?? 0n, verdict: verdict.kind });
@@ -178,6 +225,11 @@ export class HostCopy implements Companion, AsyncDisposable {
   /** The store as the policy gets it. */
   #followed(inner: Store, upload: CopyUpload): Store {
     const problem = () => this.#problem;
+    const failed = (error: unknown) => {
+      // Whoever committed is told too. What else a commit throws is about its changes.
+      if (error instanceof StoreError) this.#failure = error.message;
+      this.#options.changed?.();
+    };
     return {
       get entries() {
         return inner.entries;
@@ -193,11 +245,7 @@ export class HostCopy implements Companion, AsyncDisposable {
         const unfit = problem();
         if (unfit !== undefined) return Promise.reject(new StoreError(unfit));
         const durable = inner.commit(changes);
-        if (changes.length > 0)
-          durable.then(
-            (head) => upload.committed(changes, head),
-            () => {}, // whoever committed is told
-          );
+        if (changes.length > 0) durable.then((head) => upload.committed(changes, head), failed);
         return durable;
       },
       [Symbol.asyncDispose]: () => inner[Symbol.asyncDispose](),

@@ -20,7 +20,7 @@ import type { Companion } from '../../../signer/companion.ts';
 import { HostCopy } from '../../../signer/store/host_copy.ts';
 import { type Memory, openMemoryStore } from '../../../signer/store/memory.ts';
 import { State } from '../../../signer/store/state.ts';
-import type { Snapshot, Store } from '../../../signer/store/store.ts';
+import type { Snapshot, Store, WhenMissing } from '../../../signer/store/store.ts';
 
 /** The node whose secret is made of this byte. */
 const keysOf = (secret: number) => ({ state: new Secret(new Uint8Array(32).fill(secret)) });
@@ -122,10 +122,12 @@ export function signerWith(memory: Memory, { newState = false, log = silent as L
   const hostCopy = new HostCopy({ clock: systemClock, entropy: systemEntropy, log, newState });
   return {
     hostCopy,
-    open: () =>
-      hostCopy.open(keysOf(secret), (whenMissing) =>
-        Promise.resolve().then(() => openMemoryStore(memory, whenMissing)),
-      ),
+    async open() {
+      const place = (whenMissing: WhenMissing) => Promise.resolve().then(() => openMemoryStore(memory, whenMissing));
+      const store = await hostCopy.open(keysOf(secret), place);
+      hostCopy.serve();
+      return store;
+    },
     [Symbol.asyncDispose]: () => hostCopy[Symbol.asyncDispose](),
   };
 }

@@ -1173,7 +1173,7 @@ export type Report = Message<"keyhold.v1.Report"> & {
   inactive: string[];
 
   /**
-   * Where the owner's settings protect less than they should, one sentence each.
+   * Where the owner's settings protect less than they should, or the host keeps no copy of the state; one sentence each.
    *
    * @generated from field: repeated string weakened = 3;
    */
