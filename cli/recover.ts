@@ -1,7 +1,7 @@
 /** `keyhold signer recover`: takes over the host's copy of the signer's state, in place of one that was lost or put back. */
 
 import { once } from 'node:events';
-import { mkdir, rename } from 'node:fs/promises';
+import { copyFile, mkdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline/promises';
 import { systemEntropy } from '../proto/entropy.ts';
@@ -10,6 +10,7 @@ import { NodeKeys } from '../signer/keys/node_keys.ts';
 import { backend } from '../signer/node/backends.ts';
 import { type FetchedCopy, fetchCopy } from '../signer/node/fetch_copy.ts';
 import { openFileStore } from '../signer/node/file_store.ts';
+import { disk } from '../signer/node/file_system.ts';
 import { lockFolder } from '../signer/node/folder_lock.ts';
 import { Seal, SealError } from '../signer/store/seal.ts';
 import { openSealed } from '../signer/store/sealed.ts';
@@ -24,12 +25,14 @@ import { passphraseOf } from './signer.ts';
 /** The state on this machine: what it is, or why it cannot be read; undefined where there is none. */
 type Local = Snapshot | { readonly damage: string } | undefined;
 
-/** @throws StoreError where a signer that runs has it: under that one nothing may be replaced */
+/** This command has the folder locked for as long as it runs. */
+const held = () => Promise.resolve({ [Symbol.asyncDispose]: () => Promise.resolve() });
+
 async function localState(folder: string, log: Log): Promise<Local> {
   if (!(await exists(join(folder, 'state.log')))) return undefined;
-  await (await lockFolder(folder, systemEntropy))[Symbol.asyncDispose]();
   try {
-    await using store = await openFileStore({ folder, whenMissing: 'fail', log, entropy: systemEntropy });
+    const options = { folder, whenMissing: 'fail', log, entropy: systemEntropy, lock: held } as const;
+    await using store = await openFileStore(options);
     return { entries: new Map(store.entries), versions: new Map(store.versions), head: store.head };
   } catch (error: unknown) {
     if (error instanceof StoreError) return { damage: error.message };
@@ -74,15 +77,25 @@ async function confirmed(question: string, signal: AbortSignal): Promise<boolean
   }
 }
 
-/** Writes the state where the signer looks for it; one that is there is kept beside it. */
+/**
+ * Writes the state where the signer looks for it; one that is there is kept beside it. Whatever stops this, there is the
+ * old state or the new one: where there was none, the next attempt would take any copy, however old.
+ */
 async function write(folder: string, recovered: Snapshot, log: Log): Promise<string | undefined> {
+  const path = join(folder, 'state.log');
+  const fresh = join(folder, 'recovered');
+  await rm(fresh, { recursive: true, force: true });
+  const options = { folder: fresh, whenMissing: { recovered }, log, entropy: systemEntropy, lock: held };
+  await (await openFileStore(options))[Symbol.asyncDispose]();
   let aside: string | undefined;
-  if (await exists(folder)) {
+  if (await exists(path)) {
     aside = `${folder}.before-${new Date().toISOString().replaceAll(/[:.]/g, '-')}`;
-    await rename(folder, aside);
+    await mkdir(aside, { mode: 0o700 });
+    await copyFile(path, join(aside, 'state.log'));
   }
-  await mkdir(folder, { recursive: true, mode: 0o700 });
-  await using _store = await openFileStore({ folder, whenMissing: { recovered }, log, entropy: systemEntropy });
+  await rename(join(fresh, 'state.log'), path);
+  await disk.syncFolder(folder);
+  await rm(fresh, { recursive: true });
   return aside;
 }
 
@@ -119,6 +132,8 @@ export const recover = command({
     const address = given.option('host') ?? '';
     const fetched = await fetchCopy(address, await identityOf(dir, 'signer'), signal).catch(noHost(address));
     if (fetched === undefined) throw new UsageError('the host has no copy of this node’s state');
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    await using _locked = await lockFolder(folder, systemEntropy);
     const local = await localState(folder, log);
     const minimum = versionOf(local) > BigInt(atLeast) ? versionOf(local) : BigInt(atLeast);
     const copy = openCopy(new Seal(state, systemEntropy), fetched, minimum);

@@ -12,20 +12,31 @@ import { until } from '../server/host_under_test.ts';
 import { type Finished, keyholdScript } from './keyhold_process.ts';
 import { attachTo, openHostAt, type Place, placeFor, RecordedNode } from './linked_signer.ts';
 
-/** Runs `keyhold signer recover`; `typed` is what the owner answers. */
-async function recover(host: Host, { directory }: Place, typed: string, ...more: readonly string[]): Promise<Finished> {
+/** Starts `keyhold signer recover`; `shell` runs it in a shell after these commands. */
+function begin(host: Host, { directory }: Place, more: readonly string[], shell?: string) {
   const files = ['--dir', directory, '--secret', join(directory, 'hsm_secret'), '--state', join(directory, 'state')];
-  const args = ['signer', 'recover', ...files, '--host', `127.0.0.1:${host.port}`, ...more];
-  const child = spawn(process.execPath, [keyholdScript, ...args], { stdio: ['pipe', 'pipe', 'pipe'] });
+  const args = [keyholdScript, 'signer', 'recover', ...files, '--host', `127.0.0.1:${host.port}`, ...more];
+  const [program, given] =
+    shell === undefined
+      ? [process.execPath, args]
+      : ['/bin/sh', ['-c', `${shell}; exec "$@"`, 'sh', process.execPath, ...args]];
+  const child = spawn(program, given, { stdio: ['pipe', 'pipe', 'pipe'] });
   const printed = { stdout: '', stderr: '' };
   for (const name of ['stdout', 'stderr'] as const)
     child[name].setEncoding('utf8').on('data', (text) => {
       printed[name] += String(text);
     });
-  child.stdin.end(typed);
-  const [code] = (await once(child, 'close')) as [number | null]; // 'close' is declared with any[]
-  return { code, ...printed };
+  const finish = async (typed: string): Promise<Finished> => {
+    child.stdin.end(typed);
+    const [code] = (await once(child, 'close')) as [number | null]; // 'close' is declared with any[]
+    return { code, ...printed };
+  };
+  return { printed, finish };
 }
+
+/** Runs it; `typed` is what the owner answers. */
+const recover = (host: Host, place: Place, typed: string, ...more: readonly string[]): Promise<Finished> =>
+  begin(host, place, more).finish(typed);
 
 /** The part of a recording up to the nth request of a kind, and the rest. */
 function split(requests: readonly RecordedRequest[], call: string, nth: number) {
@@ -169,6 +180,28 @@ test('a lost disk is no start from zero; the copy is recovered', async (t) => {
   t.is(code, 0, stderr);
   t.regex(stdout, /no state on this machine/);
   await using _signer = await attachTo(host.port, place);
+  await t.notThrowsAsync(node.play(third));
+});
+
+test('a recovery that cannot write the new state leaves the old one, which shows what is too old', async (t) => {
+  const { place, host, early } = await someWay(t);
+  await putBack(place, early);
+  const failed = await begin(host, place, [], 'ulimit -f 1').finish('yes\n');
+  t.is(failed.code, 1, failed.stderr);
+  t.regex(failed.stderr, /EFBIG/);
+  const { stdout, code } = await recover(host, place, 'yes\n');
+  t.regex(stdout, /the state on this machine\n {2}version \d/);
+  t.is(code, 0);
+});
+
+test('no signer gets the state while its owner is asked, and it may not move on meanwhile', async (t) => {
+  const { place, host, node, early, third } = await someWay(t);
+  await putBack(place, early);
+  const asked = begin(host, place, []);
+  await until(() => asked.printed.stderr.includes('Type yes'), 'the owner is asked');
+  await t.throwsAsync(attachTo(host.port, place), { message: /is open in another/ });
+  t.is((await asked.finish('yes\n')).code, 0);
+  await using _recovered = await attachTo(host.port, place);
   await t.notThrowsAsync(node.play(third));
 });
 
