@@ -57,6 +57,9 @@ export interface Link {
 /** All that a signer standing by may be asked. */
 const start: ReadonlySet<number | undefined> = new Set([calls.init.request.number, calls.devPreinit.request.number]);
 
+/** How long a host may take until its welcome, the connection included, in milliseconds. */
+const welcomeMs = 30_000;
+
 /** Why the host ends a stream; whether it would do so again, as this signer cannot serve that node. */
 export interface Farewell {
   readonly reason: string;
@@ -87,17 +90,20 @@ export class Session {
    * stream throws, and where the host says something it must not.
    */
   async run(link: Link, onWelcome: () => void): Promise<Farewell | undefined> {
-    const { id, name, software, signer } = this.#options;
+    const { id, name, software, signer, clock } = this.#options;
     const { approvesPayments = false } = signer;
     const hello = { protocol: linkProtocol, session: id, name, software, approvesPayments };
     link.send({ message: { case: 'hello', value: hello } });
     let pulse: Pulse | undefined;
+    // Only from then on there is a pulse: a machine that went away before would be waited for for ever.
+    const cancelWait = clock.after(welcomeMs, () => link.abandon('the host says no welcome'));
     try {
       for await (const { message } of link.received) {
         pulse?.heard();
         if (message.case === 'goodbye') return { reason: brief(message.value.reason), unfit: message.value.unfit };
         if (message.case === 'welcome') {
           this.#welcome(message.value);
+          cancelWait();
           pulse = this.#pulse(link, message.value);
           onWelcome();
           const { value } = message;
@@ -112,6 +118,7 @@ export class Session {
       }
       return undefined;
     } finally {
+      cancelWait();
       pulse?.[Symbol.dispose]();
       this.#active = false;
       this.#tell((each) => each.detached());

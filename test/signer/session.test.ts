@@ -255,6 +255,20 @@ test('it asks whether the host lives, answers when asked, and gives up a host th
   await t.throwsAsync(over, { message: /silent/ });
 });
 
+test('a host that never says its welcome is given up', async (t) => {
+  const { open, clock } = setUp();
+  const { stream, over } = open();
+  await clock.pass(29_999);
+  t.is(stream.abandoned, undefined);
+  await clock.pass(1);
+  t.is(stream.abandoned, 'the host says no welcome');
+  await t.throwsAsync(over, { message: /welcome/ });
+  const later = open();
+  later.stream.welcome({ heartbeatMs: 60_000 });
+  await clock.pass(31_000);
+  t.is(later.stream.abandoned, undefined);
+});
+
 test('a goodbye ends the stream and says why', async (t) => {
   const { open, session } = setUp();
   const { stream, over } = open();
