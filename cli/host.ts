@@ -33,15 +33,13 @@ function journalFolder(given: string | undefined, none: boolean, dir: string): s
   return none ? undefined : resolve(given ?? join(dir, 'journal'));
 }
 
-/** Two hosts with one journal would each lose what the other writes. @throws UsageError */
-async function holdJournal(folder: string): Promise<AsyncDisposable> {
+/** Two hosts with one folder would each lose what the other writes. @throws UsageError */
+async function hold(option: 'journal' | 'copies', folder: string, way: string): Promise<AsyncDisposable> {
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    return await lockFolder(folder, systemEntropy, { name: 'host', why: 'one journal serves one host' });
+    return await lockFolder(folder, systemEntropy, { name: 'host', why: `one folder of --${option} serves one host` });
   } catch (error: unknown) {
-    throw new UsageError(
-      `--journal: ${errorText(error)} (--journal DIR keeps it elsewhere, --no-journal does without)`,
-    );
+    throw new UsageError(`--${option}: ${errorText(error)} (${way})`);
   }
 }
 
@@ -80,7 +78,12 @@ export const host = command({
     const dir = given.option('dir') ?? '';
     const identity = await identityOf(dir, 'host');
     const journal = journalFolder(given.option('journal'), given.has('no-journal'), dir);
-    await using _held = journal === undefined ? undefined : await holdJournal(journal);
+    const copies = resolve(given.option('copies') ?? join(dir, 'copies'));
+    await using _journal =
+      journal === undefined
+        ? undefined
+        : await hold('journal', journal, '--journal DIR keeps it elsewhere, --no-journal does without');
+    await using _copies = await hold('copies', copies, '--copies DIR keeps them elsewhere');
     const rpc = bitcoindOf(given.option('bitcoin-rpc'), given.option('bitcoin-cookie'), signal);
     using chain = rpc && new BitcoindSource({ rpc, clock: systemClock, log });
     await using running = await Host.open({
@@ -90,7 +93,7 @@ export const host = command({
       clock: systemClock,
       entropy: systemEntropy,
       log,
-      copies: given.option('copies') ?? join(dir, 'copies'),
+      copies,
       ...(chain && { chain }),
       ...(rpc && { broadcast: (transaction: Uint8Array) => rpc.call('sendrawtransaction', toHex(transaction)) }),
       ...(nodes && { nodes }),

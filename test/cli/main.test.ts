@@ -193,42 +193,52 @@ test.serial('status shows a host process, the signer attached to it, and as JSON
   }
 });
 
-test.serial('a host keeps its journal beside its certificates, alone, unless it is told otherwise', async (t) => {
-  const root = await temporaryDirectory(t);
-  const dir = join(root, 'keys');
-  await createCertificates(dir, 'home', [], 1);
-  const args = (socket: string, ...more: readonly string[]) => [
-    'host',
-    '--dir',
-    dir,
-    '--socket',
-    join(root, socket),
-    '--listen',
-    '127.0.0.1:0',
-    ...more,
-  ];
-  const without = start(t, keyholdScript, args('none.sock', '--no-journal'));
-  await said(without.child.stdout, without.stdout, '\n');
-  await t.throwsAsync(stat(join(dir, 'journal')));
-  const first = start(t, keyholdScript, args('first.sock'));
-  await said(first.child.stdout, first.stdout, '\n');
-  t.is((await stat(join(dir, 'journal'))).mode & 0o777, 0o700);
-  t.is((await stat(join(dir, 'journal', 'acknowledged'))).mode & 0o777, 0o600);
-  const second = await run(...args('second.sock'));
-  t.is(second.code, 2);
-  t.regex(
-    second.stderr,
-    /^keyhold: --journal: .*journal is open in another host .*one journal serves one host.*--no-journal/,
-  );
-  const elsewhere = start(t, keyholdScript, args('third.sock', '--journal', join(root, 'other')));
-  await said(elsewhere.child.stdout, elsewhere.stdout, '\n');
-  t.true((await stat(join(root, 'other', 'acknowledged'))).isFile());
-  first.child.kill('SIGKILL');
-  await first.finished;
-  const again = start(t, keyholdScript, args('first.sock'));
-  await said(again.child.stdout, again.stdout, '\n');
-  t.is((await run(...args('fourth.sock', '--journal', dir, '--no-journal'))).code, 2);
-});
+test.serial(
+  'a host keeps its journal and the copies beside its certificates, alone, unless it is told otherwise',
+  async (t) => {
+    const root = await temporaryDirectory(t);
+    const dir = join(root, 'keys');
+    await createCertificates(dir, 'home', [], 1);
+    const args = (socket: string, ...more: readonly string[]) => [
+      'host',
+      '--dir',
+      dir,
+      '--socket',
+      join(root, socket),
+      '--listen',
+      '127.0.0.1:0',
+      ...more,
+    ];
+    const without = start(t, keyholdScript, args('none.sock', '--no-journal', '--copies', join(root, 'none')));
+    await said(without.child.stdout, without.stdout, '\n');
+    await t.throwsAsync(stat(join(dir, 'journal')));
+    const first = start(t, keyholdScript, args('first.sock'));
+    await said(first.child.stdout, first.stdout, '\n');
+    t.is((await stat(join(dir, 'journal'))).mode & 0o777, 0o700);
+    t.is((await stat(join(dir, 'journal', 'acknowledged'))).mode & 0o777, 0o600);
+    const second = await run(...args('second.sock'));
+    t.is(second.code, 2);
+    t.regex(
+      second.stderr,
+      /^keyhold: --journal: .*journal is open in another host .*one folder of --journal serves one host.*--no-journal/,
+    );
+    const copies = await run(...args('third.sock', '--journal', join(root, 'other')));
+    t.is(copies.code, 2);
+    t.regex(
+      copies.stderr,
+      /^keyhold: --copies: .*copies is open in another host .*one folder of --copies serves one host/,
+    );
+    const others = ['--journal', join(root, 'other'), '--copies', join(root, 'others')];
+    const elsewhere = start(t, keyholdScript, args('third.sock', ...others));
+    await said(elsewhere.child.stdout, elsewhere.stdout, '\n');
+    t.true((await stat(join(root, 'other', 'acknowledged'))).isFile());
+    first.child.kill('SIGKILL');
+    await first.finished;
+    const again = start(t, keyholdScript, args('first.sock'));
+    await said(again.child.stdout, again.stdout, '\n');
+    t.is((await run(...args('fourth.sock', '--journal', dir, '--no-journal'))).code, 2);
+  },
+);
 
 test.serial('status says so where no host answers', async (t) => {
   const dir = join(await temporaryDirectory(t), 'keys');
