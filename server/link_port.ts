@@ -26,6 +26,8 @@ export interface LinkPortOptions {
   readonly copy?: StateCopy | undefined;
   /** Where news of the chain comes from, where there is such a source. */
   readonly chain?: ChainSource | undefined;
+  /** Told when the signer says that it signs nothing. */
+  readonly onProblem?: (port: LinkPort) => void;
 }
 
 interface Asked {
@@ -146,6 +148,7 @@ export class LinkPort implements SignerPort {
         return false;
       case 'report':
         this.#report = briefReport(message.value);
+        if (this.#report.problem !== '') this.#options.onProblem?.(this);
         return false;
       case 'hello':
         throw new StatusError('INVALID_ARGUMENT', 'expected one hello, got a second');

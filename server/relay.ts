@@ -301,7 +301,10 @@ export class Relay {
     const answer: Answer =
       problem === undefined ? given : { kind: 'unavailable', message: 'the signer gave an answer of another kind' };
     const isAskedAgain =
-      pledge !== undefined || patienceFor(call, lane.client) === undefined || !this.#queue.stands(waiting);
+      pledge !== undefined ||
+      patienceFor(call, lane.client) === undefined ||
+      !this.#queue.stands(waiting) ||
+      this.signers.current !== port;
     if (answer.kind === 'unavailable' && isAskedAgain) {
       log('warn', 'request asked again later', { request: id, call: hsmdName(call), reason: answer.message });
       waiting.holder = undefined;

@@ -88,7 +88,8 @@ async function* attach(
   const hello = await firstHello(messages, clock);
   const relay = relayOf(node);
   const copy = await copyFor(node, options);
-  const port = new LinkPort({ hello, node, boot, heartbeatMs, clock, log, copy, chain });
+  const onProblem = (said: LinkPort) => relay.signers.doubt(said);
+  const port = new LinkPort({ hello, node, boot, heartbeatMs, clock, log, copy, chain, onProblem });
   relay.signers.attach(port);
   void listen(port, messages, relay);
   try {

@@ -124,6 +124,15 @@ export class Signers {
     }
   }
 
+  /**
+   * This signer says that it signs nothing: where it is the active one it is told anew what lightningd said at its start,
+   * and not asked before it has taken that in.
+   */
+  doubt(port: SignerPort): void {
+    const active = this.#active;
+    if (active?.port === port && active.ready) this.#initialise(active);
+  }
+
   /** Tells every port anew what lightningd says at its start, but `told`, which has just answered it. */
   initialiseAll(told?: SignerPort): void {
     for (const entry of this.#entries) {
@@ -172,6 +181,7 @@ export class Signers {
     const current = () => entry.round === round && this.#entries.includes(entry);
     void initialise(entry.port).then((outcome) => {
       if (!current()) return;
+      if (outcome === 'again' && this.#gaveWay(entry)) return;
       if (outcome === 'again') clock.after(retryMs, () => current() && this.#initialise(entry));
       else if (outcome === 'ready') {
         entry.ready = true;
@@ -179,6 +189,14 @@ export class Signers {
         if (this.#active === entry) this.#options.onReady(entry.port);
       } else this.#sendAway(entry, outcome.unfit);
     });
+  }
+
+  /** An active signer that cannot be asked leaves the place to one that can. It may attach again, and stands by then. */
+  #gaveWay(entry: Entry): boolean {
+    if (this.#active !== entry || !this.#entries.some(({ ready }) => ready)) return false;
+    this.detach(entry.port, 'goodbye');
+    entry.port.dismiss('it cannot be asked now, another signer can');
+    return true;
   }
 
   /** It comes again and again: the log has it once. */

@@ -76,7 +76,8 @@ function linked(policy: Policy, { copy, chain, started }: Linked): Policy {
     async start(init, preinit, keys) {
       try {
         // No refusal: lightningd would end. It waits, and the owner reads why.
-        if (copy.problem !== undefined) throw new StoreError(copy.problem);
+        const unfit = copy.problem ?? copy.failure;
+        if (unfit !== undefined) throw new StoreError(unfit);
         await policy.start(init, preinit, keys);
         copy.serve();
       } catch (error: unknown) {

@@ -8,7 +8,7 @@ import test, { type ExecutionContext } from 'ava';
 import type { RecordedRequest } from '../../cli/recordings.ts';
 import { callOf } from '../../proto/hsmd/message.ts';
 import type { Host } from '../../server/host.ts';
-import { until } from '../server/host_under_test.ts';
+import { temporaryDirectory, until } from '../server/host_under_test.ts';
 import { type Finished, keyholdScript } from './keyhold_process.ts';
 import { attachTo, openHostAt, type Place, placeFor, RecordedNode } from './linked_signer.ts';
 
@@ -203,6 +203,27 @@ test('no signer gets the state while its owner is asked, and it may not move on 
   t.is((await asked.finish('yes\n')).code, 0);
   await using _recovered = await attachTo(host.port, place);
   await t.notThrowsAsync(node.play(third));
+});
+
+test('a signer with an older state that takes over fails no request, and gives way to the one with the newest', async (t) => {
+  const { place, host, node, third } = await someWay(t);
+  const directory = await temporaryDirectory(t);
+  await cp(place.directory, directory, { recursive: true, filter: (path) => !path.endsWith('.sock') });
+  const older = { ...place, directory };
+  await putBack(older, join(place.directory, 'state'));
+  const active = await attachTo(host.port, place);
+  await using _older = await attachTo(host.port, older);
+  const { signers } = host.node('alice').relay;
+  await until(() => signers.list().length === 2, 'both are attached');
+  const [now, later] = [third.slice(0, 15), third.slice(15)];
+  await node.play(now);
+  await settledCopy(host);
+  await active[Symbol.asyncDispose]();
+  await until(() => /keyhold signer recover/.test(signers.list()[0]?.port.report?.problem ?? ''), 'it says why');
+  t.true(signers.list()[0]?.active);
+  const played = node.play(later);
+  await using _again = await attachTo(host.port, place);
+  await t.notThrowsAsync(played);
 });
 
 test('recovery with another secret, or at a host without a copy, says so and changes nothing', async (t) => {

@@ -14,6 +14,7 @@ import {
   incorrect,
   init,
   initReply,
+  nodeId,
   otherNodeId,
   preapproveInvoice,
   preinit,
@@ -232,6 +233,34 @@ test('a lost signer that comes back in time keeps its place', async (t) => {
   await clock.pass(10_000);
   t.true(again.active);
   t.false(second.active);
+});
+
+test('an active signer that says it signs nothing is not asked, and gives way to the next that can start', async (t) => {
+  const { relay, clock } = setUp();
+  relay.restart({ preinit: undefined, init, nodeId });
+  const first = await attach(relay, new MemoryPort('phone'));
+  const unavailable = { kind: 'unavailable', message: 'its state is behind' } as const;
+  first.reply(0, initReply());
+  await settled();
+  const answer = relay.ask(relay.openLane(channeld(1n)), checkFutureSecret(1), never());
+  await settled();
+  relay.signers.doubt(first);
+  first.offered(1).answer(unavailable);
+  first.offered(2).answer(unavailable);
+  await clock.pass(4_000);
+  t.is(relay.waiting().length, 1, 'a no would end channeld');
+  const second = await attach(relay, new MemoryPort('desk'));
+  relay.signers.doubt(second);
+  second.reply(0, initReply());
+  await clock.pass(1_000);
+  t.deepEqual(first.offered(3).request.bytes, init);
+  first.offered(3).answer(unavailable);
+  await settled();
+  t.regex(first.dismissed ?? '', /another signer can/);
+  t.true(second.active);
+  t.true(second.lease > first.lease);
+  second.reply(1, correct);
+  t.deepEqual(await answer, { kind: 'reply', bytes: correct });
 });
 
 test('after a goodbye the next signer takes over at once', async (t) => {

@@ -95,7 +95,7 @@ function reports({ companions }: LinkedParts, state: MessageInitShape<typeof Hel
   return sent;
 }
 
-test('a state that can no longer be written is said to the host, and said again after the next init', async (t) => {
+test('a state that can no longer be written is said to the host, and the signer does not start again with it', async (t) => {
   const noSpace = { persist: () => Promise.reject(new Error('no space left')), close: () => Promise.resolve() };
   const { parts, start } = linked({}, true, () => new GroupCommit(new State(emptySnapshot), noSpace, sha256));
   const sent = reports(parts, {});
@@ -105,7 +105,7 @@ test('a state that can no longer be written is said to the host, and said again 
     instanceOf: StoreError,
   });
   t.regex(sent.at(-1)?.problem ?? '', /could not be written \(no space left\)/);
-  await start();
+  await t.throwsAsync(start(), { instanceOf: StoreError, message: /could not be written/ });
   t.regex(sent.at(-1)?.problem ?? '', /could not be written/);
   await parts[Symbol.asyncDispose]();
 });
