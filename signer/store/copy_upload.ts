@@ -32,6 +32,8 @@ export interface CopyUploadParts {
   readonly clock: Clock;
   /** Told why nothing more is sent on this link. */
   readonly givenUp: (problem: string) => void;
+  /** Told where the copy was moved past the store meanwhile, and to which version. */
+  readonly overtaken: (version: bigint) => void;
 }
 
 const idle: Phase = { kind: 'idle' };
@@ -154,11 +156,10 @@ export class CopyUpload {
     const { store } = this.#parts;
     if (store.head.version !== this.#version) this.#schedule();
     else if (base === this.#version) this.#phase = { kind: 'following', base, sent: undefined };
-    else if (base > this.#version)
-      this.#giveUp(
-        `it is at version ${base}, this signer’s state at ${this.#version}: another signer serves this node`,
-      );
-    else this.#put(base, this.#copy.missing(store, listed));
+    else if (base > this.#version) {
+      this.end();
+      this.#parts.overtaken(base);
+    } else this.#put(base, this.#copy.missing(store, listed));
   }
 
   #put(base: bigint, update: SealedUpdate): void {

@@ -18,7 +18,7 @@ import { CopyUpload } from './copy_upload.ts';
 import { headFromWire } from './copy_wire.ts';
 import { compareHeads } from './rollback.ts';
 import { Seal, SealError } from './seal.ts';
-import { type Head, type Snapshot, type Store, StoreError, type WhenMissing } from './store.ts';
+import { type Head, recoveryCommand, type Snapshot, type Store, StoreError, type WhenMissing } from './store.ts';
 
 export interface HostCopyOptions {
   readonly clock: Clock;
@@ -148,7 +148,13 @@ export class HostCopy implements Companion, AsyncDisposable {
   async #open(seal: Seal, open: (whenMissing: WhenMissing) => Promise<Store>): Promise<Store> {
     const inner = await this.#openInner(seal, open);
     const { clock } = this.#options;
-    const upload = new CopyUpload({ store: inner, seal, clock, givenUp: (problem) => this.#keeps(problem) });
+    const upload = new CopyUpload({
+      store: inner,
+      seal,
+      clock,
+      givenUp: (problem) => this.#keeps(problem),
+      overtaken: (version) => this.#overtaken(version, inner.head.version),
+    });
     this.#opened = { store: inner, seal, upload };
     this.#followedStore = this.#followed(inner, upload);
     this.#compare();
@@ -168,6 +174,14 @@ export class HostCopy implements Companion, AsyncDisposable {
       this.#options.log('warn', 'the state is begun anew, the host’s copy given up', { copy: head.version });
       return open({ recovered: begunAfter(head) });
     }
+  }
+
+  /** Found out in the middle of a link, by the host's word alone; with the next link it would be found out by the head. */
+  #overtaken(copy: bigint, local: bigint): void {
+    const problem = `the host's copy has moved to version ${copy}, this signer's state is at ${local}: another signer has served this node meanwhile. Nothing is signed. Stop the other one, or run \`${recoveryCommand}\` here`;
+    this.#problem ??= problem;
+    this.#options.log('error', problem);
+    this.#options.changed?.();
   }
 
   /** The copy is kept up from now on, or is not, for this reason. */

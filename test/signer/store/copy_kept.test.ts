@@ -97,7 +97,7 @@ test('where the host keeps no copy, or something else for one, the owner can kno
   t.regex(signer.hostCopy.notKept ?? '', /another node’s, or damaged/);
 });
 
-test('a copy that another signer moved past this one’s state meanwhile is left to it, and the owner can know', async (t) => {
+test('a copy that another signer moved past this one’s state meanwhile is left to it, and nothing more is signed', async (t) => {
   const host = new SlowDisk();
   const memory: Memory = {};
   await using signer = signerWith(memory, { newState: true });
@@ -111,8 +111,9 @@ test('a copy that another signer moved past this one’s state meanwhile is left
   for (let i = 0; i < 5; i++) await put(theirs, 'b', `${i}`);
   await isCopied(t, host, theirs);
   await put(store, 'a', '2');
-  await until(() => signer.hostCopy.notKept !== undefined, 'it is found out');
-  t.regex(signer.hostCopy.notKept ?? '', /version 6, this signer’s state at 2: another signer/);
+  await until(() => signer.hostCopy.problem !== undefined, 'it is found out');
+  t.regex(signer.hostCopy.problem ?? '', /version 6, this signer's state is at 2: another signer/);
+  await t.throwsAsync(put(store, 'a', '3'), { message: /another signer/ });
   link.cut();
   await isCopied(t, host, theirs);
 });
