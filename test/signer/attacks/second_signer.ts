@@ -32,12 +32,14 @@ export class SignersInTurn {
   #signer: SignerState | undefined;
 
   /** Opens the state on the disk of the signer whose turn it is, as its start does. */
-  readonly openStore = (keys: NodeKeys): Promise<Store> => {
+  readonly openStore = async (keys: NodeKeys): Promise<Store> => {
     const memory = this.#memory;
     this.#signer = signerWith(memory, { newState: memory.state === undefined });
     const { hostCopy } = this.#signer;
     joined(this.#copy, hostCopy);
-    return hostCopy.open(keys, async (whenMissing) => openMemoryStore(memory, whenMissing));
+    const store = await hostCopy.open(keys, async (whenMissing) => openMemoryStore(memory, whenMissing));
+    hostCopy.serve();
+    return store;
   };
 
   open(options: WorldOptions): Promise<World> {

@@ -8,7 +8,7 @@ import { openFileStore } from '../../../signer/node/file_store.ts';
 import { type Memory, openMemoryStore } from '../../../signer/store/memory.ts';
 import { Seal, SealError } from '../../../signer/store/seal.ts';
 import { openSealed } from '../../../signer/store/sealed.ts';
-import { StoreError } from '../../../signer/store/store.ts';
+import { StoreError, type WhenMissing } from '../../../signer/store/store.ts';
 import { temporaryDirectory, until } from '../../server/host_under_test.ts';
 import { copyOf, HostOfCopies, signerWith } from '../store/host_of_copies.ts';
 import { attack, refused } from './attack.ts';
@@ -21,8 +21,12 @@ import { Refused, World } from './world.ts';
 async function attached(host: HostOfCopies, memory: Memory) {
   const { hostCopy } = signerWith(memory, { newState: memory.state === undefined });
   const link = await host.attach(hostCopy);
-  const openStore = (keys: World['keys']) =>
-    hostCopy.open(keys, (whenMissing) => Promise.resolve().then(() => openMemoryStore(memory, whenMissing)));
+  const openStore = async (keys: World['keys']) => {
+    const place = (whenMissing: WhenMissing) => Promise.resolve().then(() => openMemoryStore(memory, whenMissing));
+    const store = await hostCopy.open(keys, place);
+    hostCopy.serve();
+    return store;
+  };
   return { world: await World.open({ memory, openStore }), link };
 }
 
