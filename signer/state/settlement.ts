@@ -4,6 +4,7 @@
  * the dust limit where there is no output for us.
  */
 
+import { toHex } from '../../proto/bytes.ts';
 import type { Htlc } from '../../proto/hsmd/fields.ts';
 import { type Interval, shifted } from './account.ts';
 import { subsetsNear } from './subset_sums.ts';
@@ -23,7 +24,7 @@ export interface Slack {
 }
 
 function key({ side, paymentHash, amount, cltvExpiry }: Htlc): string {
-  return `${side}/${amount}/${cltvExpiry}/${paymentHash.join()}`;
+  return `${side}/${amount}/${cltvExpiry}/${toHex(paymentHash)}`;
 }
 
 /** The items of `a` that are not in `b`, each as often as it is missing there. */
@@ -114,8 +115,11 @@ function* subsets(htlcs: readonly Htlc[], target: Interval, slack: Slack): Gener
   const [least, most] = [target.least - slack.gain, target.most + slack.loss];
   const received = htlcs.filter(({ side }) => side === 'remote');
   const sent = htlcs.filter(({ side }) => side === 'local');
-  const uniform = [received, [], htlcs, sent].map((list) => ({ ours: new Set(list), sum: total(list) }));
+  // After most steps nothing is open: then all of these are the same.
+  const lists = htlcs.length === 0 ? [htlcs] : [received, [], htlcs, sent];
+  const uniform = lists.map((list) => ({ ours: new Set(list), sum: total(list) }));
   yield* uniform.filter(({ sum }) => sum >= least && sum <= most);
+  if (htlcs.length === 0) return;
   const amounts = htlcs.map(({ amount }) => amount);
   for (const found of subsetsNear(amounts, target, { below: slack.gain, above: slack.loss })) {
     const ours = htlcs.filter((_, index) => found.has(index));
