@@ -27,10 +27,9 @@ function textOfObject(value: object, depth: number): string {
   if (value instanceof Map)
     return `{"$map":[${[...value].map(([key, inner]) => `[${JSON.stringify(key)},${inside(inner)}]`).join()}]}`;
   if (Array.isArray(value)) return `[${value.map(inside).join()}]`;
-  let fields = '';
-  for (const [name, inner] of Object.entries(value))
-    if (inner !== undefined) fields += `${fields === '' ? '' : ','}${JSON.stringify(name)}:${inside(inner)}`;
-  return `{${fields}}`;
+  // Names are those of our own types: none has a character that JSON writes otherwise.
+  const fields = Object.entries(value).filter(([, inner]) => inner !== undefined);
+  return `{${fields.map(([name, inner]) => `"${name}":${inside(inner)}`).join()}}`;
 }
 
 function fromJson(value: unknown): unknown {
