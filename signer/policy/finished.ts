@@ -8,7 +8,7 @@
 import type { Side } from '../lightning/channel.ts';
 import { type ChannelState, freshChannel, type Settled, type SideState } from '../state/channel_state.ts';
 import { type Doubt, newest, sharedDoubts } from '../state/doubt.ts';
-import { comesIn, flowOf, goesOut, hashesOf, nothingSettled } from '../state/flows.ts';
+import { comesIn, flowOf, goesOut, hashesOf, inFlightOf, nothingSettled } from '../state/flows.ts';
 import type { NodeState } from '../state/node_state.ts';
 import { channelKey } from '../state/state.ts';
 import { reconciled } from './reconciled.ts';
@@ -90,11 +90,7 @@ function remaining(
  * one of which other parts are in flight still ended with it, and is the node's to remember, too.
  */
 export function withoutFinished(scope: Scope, before: ChannelState, after: ChannelState): Changes {
-  const { local, remote } = after.sides;
-  const inFlight = hashesOf({
-    ...after,
-    sides: { local: { ...local, settled: new Map() }, remote: { ...remote, settled: new Map() } },
-  });
+  const inFlight = inFlightOf(after);
   const ended = new Set([...hashesOf(before)].filter((hash) => !inFlight.has(hash)));
   if (ended.size === 0) return { channel: after };
   const isOver = (hash: string) => ended.has(hash);

@@ -44,11 +44,17 @@ export function flowOf({ sides: { local, remote }, ended }: ChannelState, hash: 
   return [...viewsOn(local, hash), ...viewsOn(remote, hash)];
 }
 
-/** Every hash (hex) that a channel has HTLCs of, or settled ones of payments that are not over in it. */
-export const hashesOf = once(({ sides: { local, remote }, ended }: ChannelState): ReadonlySet<string> => {
+/** Every hash (hex) of which a commitment of the channel that may confirm has HTLCs. */
+export function inFlightOf({ sides: { local, remote }, ended }: ChannelState): ReadonlySet<string> {
   if (ended !== undefined) return new Set(ended.flows.keys());
-  const inFlight = [...local.accepted, ...remote.accepted].flatMap(({ htlcs }) => [...byHash(htlcs).keys()]);
-  return new Set([...local.settled.keys(), ...remote.settled.keys(), ...inFlight]);
+  return new Set([...local.accepted, ...remote.accepted].flatMap(({ htlcs }) => [...byHash(htlcs).keys()]));
+}
+
+/** These, and those of settled HTLCs of payments that are not over in it. */
+export const hashesOf = once((channel: ChannelState): ReadonlySet<string> => {
+  const { local, remote } = channel.sides;
+  const settled = channel.ended === undefined ? [...local.settled.keys(), ...remote.settled.keys()] : [];
+  return new Set([...settled, ...inFlightOf(channel)]);
 });
 
 function total(htlcs: readonly Htlc[], side: Htlc['side'], expiry: number): bigint {
