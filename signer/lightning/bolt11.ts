@@ -149,9 +149,11 @@ function optionalBytes(words: readonly number[] | undefined, length: number): Ui
   return words && bytesOf(words, length);
 }
 
+const strictUtf8 = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true });
+
 function readText(bytes: Uint8Array): string {
   try {
-    return new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    return strictUtf8.decode(bytes);
   } catch (error: unknown) {
     throw new InvoiceError('a description that is not UTF-8', { cause: error });
   }
